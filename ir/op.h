@@ -51,6 +51,7 @@ struct attr_port {
 /* Elements in the layout of struct normc_tensor (row-major, at least a byte each), little-endian; borrowed: lives as
  * long as the model, or in the graph's arena. */
 struct attr_data {
+	struct type type;
 	const void *p;
 	uint64_t bytes;
 };

@@ -1,0 +1,37 @@
+/* Builders of constants. */
+#include <string.h>
+
+#include "eval.h"
+#include "graph.h"
+
+/* Two constants of one type are one node when their bytes are equal, so the type must be part of the draft: graph_node
+ * infers types from attributes, and a constant's comes with it. */
+struct node *build_constant(struct graph *g, const struct type *type, const void *p, uint64_t bytes)
+{
+	struct attr_data data = {.type = *type, .p = p, .bytes = bytes};
+	return graph_node(g, OP_constant, NULL, 0, (union attr){.data = &data});
+}
+
+struct node *build_number(struct graph *g, enum normc_elem elem, double value)
+{
+	if (!elem_is_float(elem))
+		return build_integer(g, elem, (int64_t)value);
+	size_t size = normc_elem_size(elem);
+	struct type t = {.elem = elem};
+	struct tensor one = {.elem = elem, .count = 1, .f = &value};
+	void *p = arena_alloc(g->context->arena, 1, size);
+	tensor_store(&one, p);
+	return build_constant(g, &t, p, size);
+}
+
+struct node *build_integer(struct graph *g, enum normc_elem elem, int64_t value)
+{
+	if (elem_is_float(elem))
+		return build_number(g, elem, (double)value);
+	size_t size = normc_elem_size(elem);
+	struct type t = {.elem = elem};
+	struct tensor one = {.elem = elem, .count = 1, .i = &value};
+	void *p = arena_alloc(g->context->arena, 1, size);
+	tensor_store(&one, p);
+	return build_constant(g, &t, p, size);
+}
