@@ -1,0 +1,35 @@
+/* Kernels to LLVM IR to object code. */
+#ifndef NORMC_CODEGEN_CODEGEN_H
+#define NORMC_CODEGEN_CODEGEN_H
+
+#include "module.h"
+#include "program.h"
+
+struct codegen_options {
+	const char *cpu;     /* LLVM's CPU name, or "native"; NULL: native */
+	const char *triple;  /* NULL: this machine's */
+	const char *symbol;  /* prefix of exported names */
+	const char *weights_file; /* name that the descriptor gives; NULL: weights are a symbol of the object */
+	bool profile;
+};
+
+/* A target machine with its facts. */
+struct target;
+struct target *target_new(struct diag *diag, const struct codegen_options *options);
+void target_free(struct target *target);
+struct machine target_machine(const struct target *target);
+
+/* A module of LLVM IR for the program. NULL after a report. */
+struct emitted;
+struct emitted *codegen_emit(const struct program *p, struct target *target, const struct codegen_options *options);
+void emitted_free(struct emitted *emitted);
+
+enum codegen_form { CODEGEN_OBJECT, CODEGEN_ASSEMBLY, CODEGEN_IR };
+/* Optimises and writes to `path`. With CODEGEN_OBJECT and weights inside, `weights` is the file whose bytes become the
+ * symbol SYMBOL_weights. */
+bool emitted_write(struct emitted *emitted, enum codegen_form form, const char *path, const char *weights);
+
+/* Writes the weights block, packed, to an open file, in order. */
+bool weights_write(const struct program *p, int file);
+
+#endif

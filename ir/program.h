@@ -1,0 +1,93 @@
+/* The kernel form: a list of kernels over planned buffers.  passes/ makes it of a graph (lower.c), codegen/ reads it.
+ *
+ * A kernel computes one value, its root, for all elements of the root's shape.  What lies between the root and the
+ * buffers is fused: map operations around at most one anchor.  From root to anchor all values have the root's shape
+ * (epilogue); from the anchor to its buffers the anchor's input's shape (prologue).
+ */
+#ifndef NORMC_IR_PROGRAM_H
+#define NORMC_IR_PROGRAM_H
+
+#include "graph.h"
+
+enum buffer_kind { BUFFER_INPUT, BUFFER_OUTPUT, BUFFER_WEIGHT, BUFFER_WORK };
+
+struct buffer {
+	enum buffer_kind kind;
+	enum normc_elem elem;
+	uint32_t index;          /* INPUT, OUTPUT: position; WEIGHT: in program->weights */
+	const struct dim *count; /* elements */
+	const struct dim *offset; /* WORK: bytes into the workspace, 64-byte aligned; set by the plan */
+	uint32_t first, last;    /* WORK: kernels between which it is live */
+};
+
+/* A strided value in a buffer; offset and strides count elements. */
+struct view {
+	uint32_t buffer;
+	const struct dim *offset;
+	const struct dim *stride[MAX_RANK];
+};
+
+/* A constant in the weights block. Packed ones are laid out for the micro-kernel, see struct pack. */
+struct weight {
+	const struct node *node; /* OP_constant */
+	uint64_t offset, bytes;  /* in the block; 64-byte aligned */
+	const struct pack *pack; /* NULL: as it is */
+};
+
+/* A matrix B[batch][k][n] as panels: element (b, k, n) of a panel of `width` columns goes to
+ * [b][n / width][k][n % width]; missing columns are 0. The source is read through strides. */
+struct pack {
+	int64_t batch, k, n, width;
+	/* the source element's offset is the sum over its nested indices: batch, then k as up to 4 nested loops, then n */
+	int64_t stride_batch, stride_n;
+	int32_t k_levels;
+	int64_t k_extent[4], k_stride[4]; /* outermost first */
+};
+
+struct kernel {
+	struct node *root;
+	struct node *anchor; /* NULL: a map */
+	struct loc loc;
+	const char *name;    /* "n17_softmax" */
+	const struct dim *flops;
+	bool *inside;        /* by node id: fused into this kernel (root and anchor included) */
+	const struct panels *panels; /* contraction and convolution: how B is stored; private to lower.c and codegen */
+	/* regions: the programs of the sub-graphs, which share the workspace */
+	struct program *region[2];
+};
+
+/* Operand B of a contraction. */
+struct panels {
+	bool packed;        /* in panels of `width` columns, otherwise in place through the operand's view */
+	int32_t width;      /* columns of a panel */
+	uint32_t buffer;    /* that holds the panels (a weight, or work filled by a pack kernel) */
+};
+
+struct program {
+	struct graph *graph; /* every node of it that is not fused away has a view */
+	struct context *context;
+	struct buffer *buffers;
+	uint32_t n_buffers;
+	struct view *view; /* by node id; .buffer == NO_BUFFER: fused, never in memory */
+	struct kernel **kernels;
+	uint32_t n_kernels;
+	struct weight *weights;
+	uint32_t n_weights;
+	uint64_t weights_bytes;
+	const struct dim *workspace; /* bytes */
+};
+
+enum { NO_BUFFER = 0xffffffffu };
+
+/* What lowering must know of the machine. */
+struct machine {
+	int32_t vector;  /* f32 lanes of a vector: 16, 8 or 4 */
+	int32_t vectors; /* vector registers: 32 or 16 */
+};
+
+/* Floating-point operations of a node (a multiply-add counts 2). */
+const struct dim *node_flops(struct dims *dims, const struct node *n);
+/* Bytes moved or stored by a node's result. */
+const struct dim *node_bytes(struct dims *dims, const struct node *n);
+
+#endif
