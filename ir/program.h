@@ -34,14 +34,14 @@ struct weight {
 	const struct pack *pack; /* NULL: as it is */
 };
 
-/* A matrix B[batch][k][n] as panels: element (b, k, n) of a panel of `width` columns goes to
- * [b][n / width][k][n % width]; missing columns are 0. The source is read through strides. */
+/* A matrix B[batch][k][n] as panels: element (b, k, n) goes to [b][n / width][k][n % width]; missing columns
+ * are 0. The source is read through strides; k may be several nested indices (a convolution's taps and channels). */
+enum { MAX_CONTRACTED = 4 };
 struct pack {
-	int64_t batch, k, n, width;
-	/* the source element's offset is the sum over its nested indices: batch, then k as up to 4 nested loops, then n */
+	int64_t batch, n, width;
 	int64_t stride_batch, stride_n;
-	int32_t k_levels;
-	int64_t k_extent[4], k_stride[4]; /* outermost first */
+	int32_t levels;
+	int64_t extent[MAX_CONTRACTED], stride[MAX_CONTRACTED]; /* of k, outermost first */
 };
 
 struct kernel {
@@ -50,8 +50,8 @@ struct kernel {
 	struct loc loc;
 	const char *name;    /* "n17_softmax" */
 	const struct dim *flops;
-	bool *inside;        /* by node id: fused into this kernel (root and anchor included) */
-	const struct panels *panels; /* contraction and convolution: how B is stored; private to lower.c and codegen */
+	bool nothing_to_do;  /* its operands were written in place; it only keeps buffers alive */
+	const struct panels *panels; /* contraction and convolution: how B is stored */
 	/* regions: the programs of the sub-graphs, which share the workspace */
 	struct program *region[2];
 };
@@ -69,6 +69,7 @@ struct program {
 	struct buffer *buffers;
 	uint32_t n_buffers;
 	struct view *view; /* by node id; .buffer == NO_BUFFER: fused, never in memory */
+	uint32_t *group;   /* by node id: the kernel that computes it (root, anchor and what is fused), or NO_KERNEL */
 	struct kernel **kernels;
 	uint32_t n_kernels;
 	struct weight *weights;
@@ -77,7 +78,8 @@ struct program {
 	const struct dim *workspace; /* bytes */
 };
 
-enum { NO_BUFFER = 0xffffffffu };
+#define NO_BUFFER 0xffffffffu
+#define NO_KERNEL 0xffffffffu
 
 /* What lowering must know of the machine. */
 struct machine {

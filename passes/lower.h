@@ -1,0 +1,57 @@
+/* Graph form to kernel form, in steps; private to passes/.
+ *
+ *	prepare   rewrites the graph into what kernels can do (explicit padding, copies where a view is impossible)
+ *	fuse      groups nodes into kernels
+ *	place     gives every value that is in memory a strided view of a buffer
+ *	plan      gives buffers their place in the workspace
+ */
+#ifndef NORMC_PASSES_LOWER_H
+#define NORMC_PASSES_LOWER_H
+
+#include "graph.h"
+#include "program.h"
+
+/* Physical order of dimensions, slowest first. */
+struct order {
+	int32_t axis[MAX_RANK];
+};
+
+/* How a value would lie in memory: strides in elements, relative to the buffer of `base`. */
+struct layout {
+	bool strided; /* false: no strides can express it */
+	struct order order; /* of dense values */
+	const struct node *base; /* the node whose buffer holds it */
+	const struct dim *offset;
+	const struct dim *stride[MAX_RANK];
+};
+
+struct order order_canonical(int32_t rank);
+/* n, spatial..., channels: for convolutions */
+struct order order_channels_last(int32_t rank);
+bool order_equal(const struct order *a, const struct order *b, int32_t rank);
+/* Strides of a dense value in that order. */
+void order_strides(struct dims *dims, const struct type *type, const struct order *order,
+		   const struct dim **stride);
+/* Layout of a view operation's result from its operand's layout; .strided false if impossible. */
+struct layout layout_view(struct dims *dims, const struct node *view, const struct layout *in);
+/* Strides for reshaping; false if the elements are not evenly spaced. */
+bool reshape_strides(struct dims *dims, const struct type *from, const struct dim *const *from_stride,
+		     const struct type *to, const struct dim **to_stride);
+
+/* Dense layout that a node that is not a view gets, from its operands' orders (by node id). */
+struct order order_choose(const struct node *n, const struct layout *const *in);
+
+struct graph *prepare(struct graph *g, struct layout ***layout_by_id);
+
+/* Result of fuse: by node id. */
+struct groups {
+	const struct node **root;   /* of the group that computes it; NULL: dead, source or view */
+	const struct node **anchor; /* by root's id */
+};
+struct groups fuse(const struct graph *g, struct layout *const *layout);
+
+bool place(struct program *p, struct layout *const *layout, const struct groups *groups,
+	   const struct machine *machine);
+void plan(struct program *p);
+
+#endif
