@@ -3,7 +3,7 @@
 #define NORMC_CODEGEN_CODEGEN_H
 
 #include "module.h"
-#include "program.h"
+#include "kernel.h"
 
 struct codegen_options {
 	const char *cpu;     /* LLVM's CPU name, or "native"; NULL: native */

@@ -9,7 +9,7 @@
 #define NORMC_PASSES_LOWER_H
 
 #include "graph.h"
-#include "program.h"
+#include "kernel.h"
 
 /* Physical order of dimensions, slowest first. */
 struct order {

@@ -3,7 +3,7 @@
 #define NORMC_PASSES_PASS_H
 
 #include "graph.h"
-#include "program.h"
+#include "kernel.h"
 
 /* What a pass did, for --remarks and statistics. */
 struct pass_options {

@@ -4,8 +4,8 @@
  * buffers is fused: map operations around at most one anchor.  From root to anchor all values have the root's shape
  * (epilogue); from the anchor to its buffers the anchor's input's shape (prologue).
  */
-#ifndef NORMC_IR_PROGRAM_H
-#define NORMC_IR_PROGRAM_H
+#ifndef NORMC_IR_KERNEL_H
+#define NORMC_IR_KERNEL_H
 
 #include "graph.h"
 

@@ -1,0 +1,126 @@
+/* What the files of the interpreter share.  eval.c walks graphs and owns storage; eval_map.c, eval_move.c,
+ * eval_reduce.c and eval_nn.c hold one function for each row of ops.def.
+ *
+ * An eval_<name>() finds its operands in in[] and writes every element of out[0], whose type is set and whose
+ * elements are allocated; operations with several results write out[0], out[1], ...  It need not wrap integers or
+ * round floating-point numbers to the element type: eval.c does that afterwards.  Types were inferred, but extents
+ * that depend on symbols or on data are checked here, since a model can make them wrong.
+ */
+#ifndef NORMC_IR_EVAL_OP_H
+#define NORMC_IR_EVAL_OP_H
+
+#include "eval.h"
+
+struct pool_block;
+
+enum { POOL_CLASSES = 256 };
+
+struct eval {
+	const struct context *context;
+	enum eval_mode mode;
+	const int64_t *symbols;
+	const struct tensor *in; /* inputs of the graph or region that is being evaluated */
+	struct arena *arena;
+	struct pool_block *free[POOL_CLASSES]; /* blocks to use again, by size */
+};
+
+typedef bool eval_fn(struct eval *e, const struct node *n, const struct tensor *const *in,
+		     struct tensor *out);
+
+#define OP(name, ...) eval_fn eval_##name;
+#include "ops.def"
+#undef OP
+
+/* The model or its inputs are wrong: reports it at the node and returns false. */
+#define eval_fail(e, n, ...) diag_error((e)->context->diag, (n)->loc, NORMC_INVALID, __VA_ARGS__)
+
+/* Storage that is used again after pool_give; never NULL, not cleared. */
+void *pool_take(struct eval *e, size_t n, size_t size);
+void pool_give(struct eval *e, void *p);
+
+/* A tensor whose elements come from the pool. */
+struct tensor tensor_take(struct eval *e, enum normc_elem elem, int32_t rank, const int64_t *dim);
+void tensor_give(struct eval *e, struct tensor *t);
+/* Reads t->count elements from memory. */
+void tensor_fill(struct tensor *t, const void *data);
+/* Copies all elements between tensors of one count. */
+void tensor_copy(struct tensor *to, const struct tensor *from);
+
+/* Evaluates a region; its inputs are in[0..], its results are written to out[0..], which have storage.  `n` is the node
+ * that has the region. */
+bool eval_region(struct eval *e, const struct node *n, const struct graph *region,
+		 const struct tensor *in, struct tensor *out);
+
+/* The value of an extent or index. */
+bool eval_dim(const struct eval *e, const struct node *n, const struct dim *d, int64_t *value);
+bool eval_same_shape(const struct eval *e, const struct node *n, const struct tensor *a,
+		     const struct tensor *b);
+
+/* As elem_round, but what is too large for an 8-bit format becomes infinity or NaN. */
+double elem_round_wrap(enum normc_elem elem, double x);
+/* Whether the elements are held in `f`. */
+static inline bool is_float(const struct tensor *t)
+{
+	return elem_is_float(t->elem);
+}
+
+/* ---- index arithmetic ---- */
+
+/* Elements between neighbours along each dimension. */
+static inline void strides_of(const struct tensor *t, int64_t *stride)
+{
+	int64_t step = 1;
+	for (int32_t k = t->rank - 1; k >= 0; k--) {
+		stride[k] = step;
+		step *= t->dim[k];
+	}
+}
+
+/* The same, for reading `t` as if it were broadcast: 0 where the extent is 1. */
+static inline void broadcast_strides_of(const struct tensor *t, int64_t *stride)
+{
+	strides_of(t, stride);
+	for (int32_t k = 0; k < t->rank; k++)
+		if (t->dim[k] == 1)
+			stride[k] = 0;
+}
+
+/* An index that steps through a shape in row-major order. */
+struct walk {
+	int32_t rank;
+	const int64_t *dim;
+	int64_t index[MAX_RANK];
+};
+
+static inline struct walk walk_over(const struct tensor *t)
+{
+	return (struct walk){.rank = t->rank, .dim = t->dim};
+}
+
+static inline void walk_next(struct walk *w)
+{
+	for (int32_t k = w->rank - 1; k >= 0; k--) {
+		if (++w->index[k] < w->dim[k])
+			return;
+		w->index[k] = 0;
+	}
+}
+
+static inline int64_t walk_offset(const struct walk *w, const int64_t *stride)
+{
+	int64_t offset = 0;
+	for (int32_t k = 0; k < w->rank; k++)
+		offset += w->index[k] * stride[k];
+	return offset;
+}
+
+/* Product of the extents dim[from..to). */
+static inline int64_t extent_product(const struct tensor *t, int32_t from, int32_t to)
+{
+	int64_t product = 1;
+	for (int32_t k = from; k < to; k++)
+		product *= t->dim[k];
+	return product;
+}
+
+#endif
