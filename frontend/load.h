@@ -13,8 +13,9 @@
 struct model {
 	struct arena *arena;      /* everything below lives here */
 	const char *path, *folder;
-	const unsigned char *bytes; /* the mapped file */
+	const unsigned char *bytes; /* the file */
 	size_t n_bytes;
+	bool mapped;              /* bytes are ours to unmap */
 	const void *proto;        /* Onnx__ModelProto */
 	struct external *external; /* open external data files, private to external.c */
 };
@@ -25,14 +26,14 @@ enum {
 	LOAD_MAX_NODES = 1000000,
 };
 
-/* Maps and parses `path`. NULL after a report. Close with model_close. */
+/* Maps and parses `path`.  NULL after a report.  Close with model_close; when memory is spent, nothing is left open. */
 struct model *model_open(struct memory *memory, struct diag *diag, const char *path);
-/* The same from memory (tests, fuzzing); `bytes` is borrowed; external data is refused unless folder is given. */
+/* The same from memory (tests, fuzzing); `bytes` is borrowed; external data is refused if `folder` is NULL. */
 struct model *model_parse(struct memory *memory, struct diag *diag, const void *bytes, size_t n, const char *folder);
 void model_close(struct model *model);
 
 /* A TensorProto's contents in the layout of struct normc_tensor: borrowed from the file where the bytes are already
- * right, decoded into the arena otherwise. False after a report. */
+ * right, decoded into the arena otherwise.  Borrowed bytes above 4 KiB may lie at any address, aligned or not. */
 struct raw_tensor {
 	enum normc_elem elem;
 	int32_t rank;
@@ -42,8 +43,9 @@ struct raw_tensor {
 	uint64_t bytes;
 	const char *name;
 };
+/* False after a report.  `proto` is an Onnx__TensorProto of the model; several threads must not share a model here. */
 bool load_tensor(struct model *model, struct diag *diag, struct loc loc, const void *proto, struct raw_tensor *out);
-/* A stand-alone TensorProto file (.pb), for test cases. The bytes must outlive the result. */
+/* A stand-alone TensorProto file (.pb), for test cases; the result lives in `arena`. */
 bool load_tensor_file(struct arena *arena, struct diag *diag, const char *path, struct raw_tensor *out);
 
 #endif

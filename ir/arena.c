@@ -59,6 +59,11 @@ void arena_close(struct arena *arena)
 	free(arena);
 }
 
+struct memory *arena_memory(const struct arena *arena)
+{
+	return arena->memory;
+}
+
 static void *block_new(struct arena *arena, size_t payload)
 {
 	const size_t head = (sizeof(struct block) + ALIGN - 1) / ALIGN * ALIGN;

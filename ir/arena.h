@@ -22,6 +22,7 @@ struct arena; /* many allocations, freed together */
 /* A new arena that draws from `memory`, which must outlive it. */
 struct arena *arena_open(struct memory *memory);
 void arena_close(struct arena *arena); /* NULL is fine */
+struct memory *arena_memory(const struct arena *arena);
 
 /* Zeroed memory for n elements of `size` bytes, 16-byte aligned; the product is checked. Never NULL. */
 void *arena_alloc(struct arena *arena, size_t n, size_t size);
