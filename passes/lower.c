@@ -1,0 +1,92 @@
+/* Graph form to kernel form: the steps of lower.h in order, and the printed form. */
+#include "lower.h"
+
+#include <stdio.h>
+
+#include "pass.h"
+
+static const struct dim *count_of(struct dims *dims, const struct node *n)
+{
+	return type_count(dims, &n->type);
+}
+
+const struct dim *node_flops(struct dims *dims, const struct node *n)
+{
+	const struct dim *two = dim_const(dims, 2);
+	switch (op_info[n->op].kind) {
+	case KIND_map:
+		return n->op == OP_copy || n->op == OP_cast ? dim_const(dims, 0) : count_of(dims, n);
+	case KIND_reduce:
+	case KIND_softmax:
+	case KIND_norm:
+		return dim_mul(dims, count_of(dims, n->in[0]), n->op == OP_norm || n->op == OP_softmax ? dim_const(dims, 5) : dim_const(dims, 1));
+	case KIND_contract:
+		return dim_mul(dims, two, dim_mul(dims, count_of(dims, n), n->in[0]->type.dim[n->type.rank - 1]));
+	case KIND_conv: {
+		const struct dim *per = dim_const(dims, 1);
+		for (int32_t i = 1; i < n->in[1]->type.rank; i++)
+			per = dim_mul(dims, per, n->in[1]->type.dim[i]);
+		return dim_mul(dims, two, dim_mul(dims, count_of(dims, n), per));
+	}
+	case KIND_window: {
+		int64_t per = 1;
+		for (int32_t i = 0; i < n->attr.pool->spatial; i++)
+			per *= n->attr.pool->kernel[i];
+		return dim_mul(dims, count_of(dims, n), dim_const(dims, per));
+	}
+	default:
+		return dim_const(dims, 0);
+	}
+}
+
+const struct dim *node_bytes(struct dims *dims, const struct node *n)
+{
+	return dim_mul(dims, count_of(dims, n), dim_const(dims, (int64_t)normc_elem_size(n->type.elem)));
+}
+
+struct program *program_new(struct graph *g, const struct machine *machine)
+{
+	struct layout **layout;
+	struct graph *prepared = prepare(g, &layout);
+	if (!prepared)
+		return NULL;
+	struct program *p = arena_new(g->context->arena, struct program, 1);
+	p->graph = prepared;
+	p->context = g->context;
+	struct groups groups = fuse(prepared, layout);
+	if (!place(p, layout, &groups, machine))
+		return NULL;
+	plan(p);
+	return p;
+}
+
+static const char *const buffer_kind_name[] = {"input", "output", "weight", "work"};
+
+void program_print(const struct program *p, void (*put)(void *user, const char *text), void *user)
+{
+	char type[200], flops[100], bytes[200], line[700];
+	for (uint32_t i = 0; i < p->n_kernels; i++) {
+		const struct kernel *k = p->kernels[i];
+		const struct buffer *b = p->view[k->root->id].buffer == NO_BUFFER ? NULL : &p->buffers[p->view[k->root->id].buffer];
+		type_print(p->context->dims, &k->root->type, type, sizeof type);
+		dim_print(p->context->dims, k->flops, flops, sizeof flops);
+		snprintf(line, sizeof line, "kernel %u %s: %s -> %s %s, buffer %u (%s), %s flop\n", i, k->name,
+			 op_info[(k->anchor ? k->anchor : k->root)->op].name, op_info[k->root->op].name, type,
+			 b ? p->view[k->root->id].buffer : 0, b ? buffer_kind_name[b->kind] : "several", flops);
+		put(user, line);
+	}
+	for (uint32_t i = 0; i < p->n_buffers; i++) {
+		const struct buffer *b = &p->buffers[i];
+		if (b->kind != BUFFER_WORK)
+			continue;
+		dim_print(p->context->dims, b->count, bytes, sizeof bytes);
+		dim_print(p->context->dims, b->offset, flops, sizeof flops);
+		snprintf(line, sizeof line, "buffer %u: %s[%s] at %s, live from kernel %u to %u\n", i,
+			 normc_elem_name(b->elem), bytes, flops, b->first, b->last);
+		put(user, line);
+	}
+	dim_print(p->context->dims, p->workspace, bytes, sizeof bytes);
+	snprintf(line, sizeof line, "workspace: %s bytes; weights: %llu bytes\n", bytes,
+		 (unsigned long long)p->weights_bytes);
+	put(user, line);
+}
