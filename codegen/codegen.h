@@ -25,8 +25,9 @@ struct emitted *codegen_emit(const struct program *p, struct target *target, con
 void emitted_free(struct emitted *emitted);
 
 enum codegen_form { CODEGEN_OBJECT, CODEGEN_ASSEMBLY, CODEGEN_IR };
-/* Optimises and writes to `path`. With CODEGEN_OBJECT and weights inside, `weights` is the file whose bytes become the
- * symbol SYMBOL_weights. */
+/* Optimises and writes to `path` (callers that need a file to appear whole rename it). With CODEGEN_OBJECT and weights
+ * inside, `weights` is the file whose bytes become the hidden symbol SYMBOL_weights; NULL leaves the symbol undefined, for
+ * jit_load, or unused, for weights beside the code. Once only for each module. */
 bool emitted_write(struct emitted *emitted, enum codegen_form form, const char *path, const char *weights);
 
 /* Writes the weights block, packed, to an open file, in order. */
