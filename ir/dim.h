@@ -3,7 +3,11 @@
  * Dimensions are interned in a `struct dims`: equal expressions are the same pointer, so == decides
  * (soundly: different pointers may still be equal in value).  They are kept in a normal form: a sum of
  * products with constant factors; division, remainder, minimum and maximum are atoms of that sum after
- * simplification.  Results that would overflow become DIM_INVALID, which poisons what it touches.
+ * simplification.  Results that would overflow, or grow beyond DIM_MAX_SIZE, become DIM_INVALID, which poisons what it
+ * touches.
+ *
+ * A symbolic divisor is taken not to be 0: N*c floordiv N is c, although nothing is divided when N is 0.  Such an extent
+ * belongs to a tensor without elements, where any quotient will do.
  */
 #ifndef NORMC_IR_DIM_H
 #define NORMC_IR_DIM_H
@@ -21,6 +25,8 @@
 enum dim_kind { DIM_KIND_LIST(X) };
 #undef X
 
+enum { DIM_MAX_SIZE = 2000 };
+
 struct dim {
 	enum dim_kind kind;
 	int64_t value; /* CONST: the value; SYMBOL: its number */
@@ -28,7 +34,10 @@ struct dim {
 	 * then atoms, none an ADD or MUL unless under DIV...; the others: exactly 2 */
 	const struct dim *const *arg;
 	uint32_t n_args;
-	uint32_t id; /* dense, in order of creation */
+	uint32_t id;   /* dense, in order of creation */
+	uint32_t size; /* expressions in it, itself included, written out as a tree */
+	/* bounds that hold for all symbol values; INT64_MIN and INT64_MAX where none is known */
+	int64_t low, high;
 };
 
 /* Where a symbol's value is found at run time. */
@@ -72,7 +81,10 @@ static inline bool dim_is_const(const struct dim *d)
 }
 
 /* The greatest value known to be <= d for all symbol values >= 0: INT64_MIN if nothing is known. */
-int64_t dim_lower_bound(const struct dims *dims, const struct dim *d);
+static inline int64_t dim_lower_bound(const struct dim *d)
+{
+	return d->low;
+}
 
 /* Its value for these symbol values. False on overflow, division by zero or DIM_INVALID. */
 bool dim_eval(const struct dim *d, const int64_t *symbols, int64_t *value);
