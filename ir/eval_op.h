@@ -13,7 +13,7 @@
 
 struct pool_block;
 
-enum { POOL_CLASSES = 256 };
+enum { POOL_CLASSES = 200 };
 
 struct eval {
 	const struct context *context;
@@ -46,18 +46,22 @@ void tensor_fill(struct tensor *t, const void *data);
 /* Copies all elements between tensors of one count. */
 void tensor_copy(struct tensor *to, const struct tensor *from);
 
-/* Evaluates a region; its inputs are in[0..], its results are written to out[0..], which have storage.  `n` is the node
- * that has the region. */
-bool eval_region(struct eval *e, const struct node *n, const struct graph *region,
-		 const struct tensor *in, struct tensor *out);
+/* Evaluates a graph; its inputs are in[0..], its results are written to out[0..], which have storage and
+ * whose extents they must have. */
+bool eval_region(struct eval *e, const struct graph *region, const struct tensor *in,
+		 struct tensor *out);
 
 /* The value of an extent or index. */
 bool eval_dim(const struct eval *e, const struct node *n, const struct dim *d, int64_t *value);
 bool eval_same_shape(const struct eval *e, const struct node *n, const struct tensor *a,
 		     const struct tensor *b);
 
-/* As elem_round, but what is too large for an 8-bit format becomes infinity or NaN. */
-double elem_round_wrap(enum normc_elem elem, double x);
+/* Rounds x to a format of 8 or 4 bits as the operation cast does: what is too large, infinity too, becomes the
+ * largest value, or with `wrap` infinity or NaN.  Other types: x unchanged. */
+double elem_cast(enum normc_elem elem, double x, bool wrap);
+/* The least value of an integer type. */
+int64_t elem_least(enum normc_elem elem);
+
 /* Whether the elements are held in `f`. */
 static inline bool is_float(const struct tensor *t)
 {

@@ -4,8 +4,8 @@
  * are written once.  A double holds each of them exactly.  f8e8m0 (a power of two, no sign, no zero) stands alone.
  * Assumes a little-endian machine and the default rounding mode.
  *
- * Values too large for a format become infinity in f16, bf16, f32; in the formats of 8 and 4 bits they become the
- * largest value (a cast with attr_cast.wrap is the exception, see elem_round_wrap).
+ * Finite values too large for a format become infinity in f16, bf16, f32; in the formats of 8 and 4 bits they become
+ * the largest value.  Infinity stays where there is one.  Casts have their own rules: elem_cast.
  */
 #include <math.h>
 #include <string.h>
@@ -20,7 +20,7 @@ struct format {
 	int bits;
 	uint32_t infinity;    /* code without sign; 0: there is none */
 	uint32_t nan;         /* code; with the sign bit set where that is the only one */
-	bool saturates;       /* when rounded without a word on it */
+	bool saturates;       /* finite numbers beyond the largest stay finite */
 	bool negative_zero;
 };
 
@@ -92,15 +92,17 @@ double elem_round(enum normc_elem elem, double x)
 	if (elem == NORMC_F8E8M0)
 		return round_e8m0(x, true);
 	const struct format *f = format_of(elem);
-	return f ? round_to(f, x, f->saturates) : x;
+	if (!f || (f->infinity && isinf(x)))
+		return x;
+	return round_to(f, x, f->saturates);
 }
 
-double elem_round_wrap(enum normc_elem elem, double x)
+double elem_cast(enum normc_elem elem, double x, bool wrap)
 {
 	if (elem == NORMC_F8E8M0)
-		return round_e8m0(x, false);
+		return round_e8m0(x, !wrap);
 	const struct format *f = format_of(elem);
-	return f && f->bits == 8 ? round_to(f, x, false) : elem_round(elem, x);
+	return f && f->bits <= 8 ? round_to(f, x, f->bits == 4 || !wrap) : x;
 }
 
 int64_t elem_wrap(enum normc_elem elem, int64_t x)
@@ -114,6 +116,11 @@ int64_t elem_wrap(enum normc_elem elem, int64_t x)
 	if (elem_is_signed(elem) && low >> (bits - 1))
 		low -= UINT64_C(1) << bits;
 	return (int64_t)low;
+}
+
+int64_t elem_least(enum normc_elem elem)
+{
+	return elem_is_signed(elem) ? -(INT64_C(1) << (elem_bits(elem) - 2)) * 2 : 0;
 }
 
 /* `x` is representable. */
