@@ -45,6 +45,7 @@ const char *import_string(struct import *n, const char *name, const char *otherw
 /* Returns the number of elements (0 if absent) and points `value` at them (arena). */
 uint32_t import_ints(struct import *n, const char *name, const int64_t **value);
 uint32_t import_floats(struct import *n, const char *name, const float **value);
+uint32_t import_strings(struct import *n, const char *name, const char *const **value);
 /* A tensor attribute as a constant; NULL if absent. */
 struct node *import_tensor(struct import *n, const char *name);
 /* Axis attribute or value, normalised to 0..rank-1 (rank inclusive if `end`); reported otherwise. */
@@ -78,7 +79,7 @@ struct graph *import_region(struct import *n, const char *name, struct node *con
 void import_region_extend(struct import *n, struct graph *region, uint32_t n_params, const struct captures *captured);
 
 /* The whole model. Returns NULL after reports. `fixed` gives values for named dimensions ("N=1"), ended by NULL, may be NULL. */
-struct graph *import_model(struct context *context, const struct model *model, const char *const *fixed);
+struct graph *import_model(struct context *context, struct model *model, const char *const *fixed);
 
 /* Rows of onnx.def, for the support table: calls put(user, domain, operator, first, last) in the table's order. */
 void import_list(void (*put)(void *user, const char *domain, const char *op, int first, int last), void *user);
