@@ -1,0 +1,348 @@
+/* Norms whose statistics are given (inference batch normalization) and other affine maps with constant parameters.
+ *
+ * y = s*x + t, with s and t constant along all dimensions but the channels', joins the product or convolution that made x
+ * when nobody else reads x: the weights of channel o are multiplied by s[o], and t becomes the bias.  Padding does not
+ * matter, because the map acts after it; nor do groups or zeros between the elements (transposed convolutions), because
+ * dimension 0 of the weights is the output channel in all of them.  Chains are folded in fp64 and rounded once: each value
+ * that is an affine map of a product is kept as (product, s, t).
+ *
+ * A given norm that cannot be folded becomes two elementwise operations.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "eval.h"
+#include "pass.h"
+#include "value.h"
+
+/* value = s[o] * product + t[o] */
+struct linear {
+	struct node *product;
+	struct node *scaled; /* product with weights times s; NULL: s is 1 */
+	int32_t axis;        /* of the channels in the product's result */
+	int32_t weights;     /* operand that is constant */
+	int32_t weights_axis;
+	int64_t n;
+	double *s, *t;
+};
+
+struct fold_norm {
+	struct pass *pass;
+	struct arena *arena;
+	const uint32_t *uses;    /* by old id */
+	struct linear **linear;  /* by new id; NULL: not a linear value, or not looked at yet */
+	uint32_t n_linear;
+};
+
+/* ---- products ---- */
+
+static void remember(struct fold_norm *f, const struct node *n, struct linear *l)
+{
+	while (f->n_linear <= n->id)
+		PUSH(f->arena, f->linear, f->n_linear, NULL);
+	f->linear[n->id] = l;
+}
+
+static bool find_weights(const struct node *n, struct linear *l)
+{
+	if (n->op == OP_conv) {
+		l->weights = 1;
+		l->weights_axis = 0;
+		l->axis = 1;
+	} else if (n->op == OP_matmul) {
+		l->weights = constant_of(n->in[1]) ? 1 : 0;
+		l->axis = l->weights_axis = n->type.rank - (l->weights ? 1 : 2);
+	} else {
+		return false;
+	}
+	const struct node *w = constant_of(n->in[l->weights]);
+	if (!w || !elem_is_float(w->type.elem))
+		return false;
+	l->n = fixed_extent(&n->type, l->axis);
+	return l->n > 0 && fixed_extent(&w->type, l->weights_axis) == l->n;
+}
+
+/* The value as an affine map of a product; NULL if it is none. */
+static struct linear *linear_of(struct fold_norm *f, struct node *n)
+{
+	struct linear found = {.product = n};
+	if (n->id < f->n_linear && f->linear[n->id])
+		return f->linear[n->id];
+	if (!find_weights(n, &found))
+		return NULL;
+	found.s = arena_new(f->arena, double, (size_t)found.n);
+	found.t = arena_new(f->arena, double, (size_t)found.n);
+	for (int64_t i = 0; i < found.n; i++)
+		found.s[i] = 1;
+	struct linear *l = arena_copy(f->arena, &found, sizeof found);
+	remember(f, n, l);
+	return l;
+}
+
+/* ---- maps ---- */
+
+/* An affine map of the operand in[x]; parameters have all extents 1 but that of one axis. */
+struct affine {
+	uint32_t x;
+	struct node *gamma, *beta, *mean, *variance; /* NULL: 1, 0, 0, none */
+	bool divides;                                /* by gamma */
+	const struct attr_norm *norm;
+};
+
+static bool is_given(const struct node *n)
+{
+	return n->op == OP_norm && (n->attr.norm->centre == NORM_CENTRE_NONE || n->attr.norm->centre == NORM_CENTRE_GIVEN) &&
+	       (n->attr.norm->scale == NORM_SCALE_NONE || n->attr.norm->scale == NORM_SCALE_GIVEN);
+}
+
+static bool find_affine(const struct node *old, struct node *const *in, struct affine *a)
+{
+	*a = (struct affine){0};
+	if (is_given(old)) {
+		uint32_t k = 1;
+		a->norm = old->attr.norm;
+		a->gamma = a->norm->gamma ? in[k++] : NULL;
+		a->beta = a->norm->beta ? in[k++] : NULL;
+		a->mean = a->norm->centre == NORM_CENTRE_GIVEN ? in[k++] : NULL;
+		a->variance = a->norm->scale == NORM_SCALE_GIVEN ? in[k++] : NULL;
+		return true;
+	}
+	if ((old->op != OP_add && old->op != OP_mul && old->op != OP_div) || !elem_is_float(old->type.elem))
+		return false;
+	bool left = old->op != OP_div && constant_of(in[0]);
+	struct node *constant = in[left ? 0 : 1];
+	a->x = left ? 1 : 0;
+	a->divides = old->op == OP_div;
+	*(old->op == OP_add ? &a->beta : &a->gamma) = constant;
+	return constant_of(constant) && !constant_of(in[a->x]);
+}
+
+/* Element o along the axis of a constant that does not vary otherwise. */
+struct channel {
+	const struct node *constant;
+	bool varies;
+};
+
+static bool channel_of(struct node *n, int32_t axis, int64_t count, struct channel *c)
+{
+	c->constant = n ? constant_of(n) : NULL;
+	if (!c->constant)
+		return !n;
+	const struct type *t = &c->constant->type;
+	for (int32_t i = 0; i < t->rank; i++)
+		if (i != axis && !dim_is(t->dim[i], 1))
+			return false;
+	c->varies = axis < t->rank && fixed_extent(t, axis) == count && count != 1;
+	return c->varies || type_fixed_count(t) == 1;
+}
+
+static double channel_at(const struct channel *c, int64_t o, double otherwise)
+{
+	return c->constant ? constant_at(c->constant, c->varies ? o : 0) : otherwise;
+}
+
+static double deviation(const struct attr_norm *norm, double variance)
+{
+	switch (norm->epsilon_place) {
+	case NORM_EPSILON_INSIDE:
+		return sqrt(variance + norm->epsilon);
+	case NORM_EPSILON_OUTSIDE:
+		return sqrt(variance) + norm->epsilon;
+	case NORM_EPSILON_FLOOR:
+		return fmax(sqrt(variance), norm->epsilon);
+	}
+	return NAN;
+}
+
+/* The map as s[o], t[o] along one axis; false if it varies elsewhere or is not constant. */
+static bool evaluate_affine(const struct affine *a, int32_t axis, int64_t n, double *s, double *t)
+{
+	struct channel gamma, beta, mean, variance;
+	if (!channel_of(a->gamma, axis, n, &gamma) || !channel_of(a->beta, axis, n, &beta) ||
+	    !channel_of(a->mean, axis, n, &mean) || !channel_of(a->variance, axis, n, &variance))
+		return false;
+	for (int64_t o = 0; o < n; o++) {
+		double scale = channel_at(&gamma, o, 1);
+		if (a->divides)
+			scale = 1 / scale;
+		if (variance.constant)
+			scale /= deviation(a->norm, channel_at(&variance, o, 1));
+		s[o] = scale;
+		t[o] = channel_at(&beta, o, 0) - channel_at(&mean, o, 0) * scale;
+	}
+	return true;
+}
+
+/* ---- folding ---- */
+
+/* The weights times s[o]; NULL if some result is not finite in their element type. */
+static struct node *scale_weights(struct fold_norm *f, struct graph *g, const struct linear *l)
+{
+	struct node *operand = l->product->in[l->weights];
+	const struct node *w = constant_of(operand);
+	const struct attr_data *data = w->attr.data;
+	enum normc_elem elem = w->type.elem;
+	int64_t count = type_fixed_count(&w->type), inner = 1, o = 0, left;
+	size_t size = normc_elem_size(elem);
+	for (int32_t i = l->weights_axis + 1; i < w->type.rank; i++)
+		inner *= fixed_extent(&w->type, i);
+	unsigned char *p = arena_alloc(f->arena, (size_t)count, size);
+	left = inner;
+	for (int64_t i = 0; i < count; i++) {
+		double x = constant_at(w, i) * l->s[o];
+		struct tensor one = {.elem = elem, .count = 1, .f = &x};
+		if (!(fabs(x) <= elem_largest(elem)))
+			return NULL;
+		tensor_store(&one, p + (size_t)i * size);
+		if (--left == 0) {
+			left = inner;
+			o = o + 1 < l->n ? o + 1 : 0;
+		}
+	}
+	struct node *scaled = build_constant(g, &w->type, p, data->bytes);
+	struct node *in[2] = {l->product->in[0], l->product->in[1]};
+	in[l->weights] = build_broadcast(g, scaled, operand->type.rank, operand->type.dim);
+	return graph_node(g, l->product->op, in, 2, l->product->attr);
+}
+
+static bool all_are(const double *value, int64_t n, double number)
+{
+	for (int64_t i = 0; i < n; i++)
+		if (value[i] != number)
+			return false;
+	return true;
+}
+
+/* x + v[o], or x * v[o] */
+static struct node *with_channels(struct graph *g, enum op op, struct node *x, int32_t axis, const double *v, int64_t n)
+{
+	struct type t = {.elem = x->type.elem, .rank = x->type.rank};
+	for (int32_t i = 0; i < t.rank; i++)
+		t.dim[i] = dim_const(g->context->dims, i == axis ? n : 1);
+	return build_binary(g, op, x, build_doubles(g, &t, v));
+}
+
+/* The map applied to a product; NULL with a reason if it cannot be. */
+static struct node *apply_affine(struct fold_norm *f, struct graph *g, struct node *x, const struct affine *a,
+				 const char **missed)
+{
+	struct linear *from = linear_of(f, x), to;
+	if (!from) {
+		*missed = "its operand is not a product or convolution with constant weights";
+		return NULL;
+	}
+	to = *from;
+	to.s = arena_new(f->arena, double, (size_t)to.n);
+	to.t = arena_new(f->arena, double, (size_t)to.n);
+	if (!evaluate_affine(a, to.axis, to.n, to.s, to.t)) {
+		*missed = "it varies along another axis than the product's channels, or is not constant";
+		return NULL;
+	}
+	bool same_scale = all_are(to.s, to.n, 1);
+	for (int64_t o = 0; o < to.n; o++) {
+		to.t[o] += to.s[o] * from->t[o];
+		to.s[o] *= from->s[o];
+		if (!(fabs(to.t[o]) <= elem_largest(x->type.elem))) {
+			*missed = "the folded bias would overflow";
+			return NULL;
+		}
+	}
+	if (!same_scale)
+		to.scaled = all_are(to.s, to.n, 1) ? NULL : scale_weights(f, g, &to);
+	if (!same_scale && !to.scaled && !all_are(to.s, to.n, 1)) {
+		*missed = "the folded weights would overflow";
+		return NULL;
+	}
+	struct node *y = to.scaled ? to.scaled : to.product;
+	if (!all_are(to.t, to.n, 0))
+		y = with_channels(g, OP_add, y, to.axis, to.t, to.n);
+	remember(f, y, arena_copy(f->arena, &to, sizeof to));
+	return y;
+}
+
+/* ---- what cannot be folded ---- */
+
+/* gamma / deviation, on the small shapes of the parameters */
+static struct node *lower_scale(struct graph *g, const struct affine *a, enum normc_elem elem)
+{
+	struct node *gamma = a->gamma ? build_cast(g, a->gamma, elem) : NULL;
+	if (!a->variance)
+		return gamma;
+	struct node *v = build_cast(g, a->variance, elem), *epsilon = build_number(g, elem, a->norm->epsilon);
+	if (a->norm->epsilon_place == NORM_EPSILON_INSIDE)
+		v = build_unary(g, OP_sqrt, build_binary(g, OP_add, v, epsilon));
+	else
+		v = build_binary(g, a->norm->epsilon_place == NORM_EPSILON_FLOOR ? OP_max : OP_add,
+				 build_unary(g, OP_sqrt, v), epsilon);
+	return build_binary(g, OP_div, gamma ? gamma : build_number(g, elem, 1), v);
+}
+
+/* Axis along which the parameters vary, from the first that does; its extent in `n`. */
+static int32_t channel_axis(const struct affine *a, int64_t *n)
+{
+	const struct node *in[4] = {a->gamma, a->beta, a->mean, a->variance};
+	*n = 1;
+	for (int k = 0; k < 4; k++)
+		for (int32_t i = 0; in[k] && i < in[k]->type.rank; i++)
+			if (!dim_is(in[k]->type.dim[i], 1)) {
+				*n = fixed_extent(&in[k]->type, i);
+				return i;
+			}
+	return 0;
+}
+
+/* Narrow types compute in f32 and round once, as a norm does. */
+static struct node *lower_norm(struct fold_norm *f, struct graph *g, struct node *x, const struct affine *a)
+{
+	int64_t n;
+	int32_t axis = channel_axis(a, &n);
+	enum normc_elem elem = x->type.elem == NORMC_F64 ? NORMC_F64 : NORMC_F32;
+	struct node *y = build_cast(g, x, elem);
+	double *s = n > 0 ? arena_new(f->arena, double, (size_t)n) : NULL;
+	double *t = n > 0 ? arena_new(f->arena, double, (size_t)n) : NULL;
+	if (s && evaluate_affine(a, axis, n, s, t)) {
+		y = with_channels(g, OP_mul, y, axis, s, n);
+		return build_cast(g, with_channels(g, OP_add, y, axis, t, n), x->type.elem);
+	}
+	struct node *scale = lower_scale(g, a, elem);
+	if (a->mean)
+		y = build_binary(g, OP_sub, y, build_cast(g, a->mean, elem));
+	if (scale)
+		y = build_binary(g, OP_mul, y, scale);
+	if (a->beta)
+		y = build_binary(g, OP_add, y, build_cast(g, a->beta, elem));
+	return build_cast(g, y, x->type.elem);
+}
+
+static struct node *fold_norm_rule(struct graph *to, const struct node *old, struct node *const *in, void *user)
+{
+	struct fold_norm *f = user;
+	struct affine a;
+	const char *missed = "bit-exact rewrites only";
+	if (op_info[old->op].kind == KIND_region)
+		return pass_regions(to, old, in, f->pass, pass_fold_norm);
+	for (uint32_t i = 0; i < old->n_in; i++)
+		if (node_is_poison(in[i]))
+			return in[i];
+	if (!find_affine(old, in, &a))
+		return NULL;
+	struct node *y = NULL;
+	to->at.via = f->pass->name;
+	if (f->uses[old->in[a.x]->id] != 1)
+		missed = "its operand has other readers";
+	else if (!f->pass->strict)
+		y = apply_affine(f, to, in[a.x], &a, &missed);
+	if (y || a.norm)
+		pass_remark(to, f->pass, f->pass->name, old->loc, y ? NULL : missed);
+	if (!y && a.norm)
+		y = lower_norm(f, to, in[a.x], &a);
+	to->at = old->loc;
+	return y;
+}
+
+struct graph *pass_fold_norm(struct graph *g, struct pass *pass)
+{
+	struct fold_norm f = {.pass = pass, .arena = g->context->arena};
+	f.uses = graph_uses(g, f.arena);
+	return graph_rewrite(g, fold_norm_rule, &f);
+}

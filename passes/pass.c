@@ -1,0 +1,152 @@
+/* The pass manager: what is known about the graph is data (passes.def); the order is pipeline(). */
+#include "pass.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum fact { CLEAN = 1, FOLDED = 2, BARE = 4 };
+
+#define PASS(name, ...) PASS_##name,
+enum {
+#include "passes.def"
+	PASS_COUNT
+};
+#undef PASS
+
+static const struct pass_info {
+	const char *name;
+	unsigned needs, keeps, gives;
+	const char *help;
+	pass_fn *run;
+} passes[PASS_COUNT] = {
+#define PASS(name, needs, keeps, gives, help) {#name, needs, keeps, gives, help, pass_##name},
+#include "passes.def"
+#undef PASS
+};
+
+struct run {
+	struct graph *g;
+	unsigned facts;
+	const struct pass_options *options;
+	struct pass_log *log;
+};
+
+bool pass_describe(uint32_t i, const char **name, const char **help)
+{
+	if (i >= PASS_COUNT)
+		return false;
+	*name = passes[i].name;
+	*help = passes[i].help;
+	return true;
+}
+
+void pass_remark(struct graph *g, struct pass *pass, const char *rule, struct loc loc, const char *missed)
+{
+	struct remark remark = {rule, loc, missed};
+	PUSH(g->context->arena, pass->log->remarks, pass->log->n_remarks, remark);
+}
+
+struct node *pass_regions(struct graph *to, const struct node *old, struct node *const *in, struct pass *pass,
+			  pass_fn *run)
+{
+	struct attr_region attr;
+	memcpy(&attr, old->attr.region, sizeof attr);
+	for (int r = 0; r < 2; r++)
+		if (attr.region[r])
+			attr.region[r] = run(attr.region[r], pass);
+	return graph_node(to, old->op, in, old->n_in, (union attr){.region = &attr});
+}
+
+/* Whether `name` is in a list separated by commas. */
+static bool listed(const char *list, const char *name)
+{
+	size_t length = strlen(name);
+	while (list && *list) {
+		size_t word = strcspn(list, ",");
+		if (word == length && !strncmp(list, name, length))
+			return true;
+		list += word + (list[word] == ',');
+	}
+	return false;
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void report(const struct run *r, const struct pass_info *info, double start)
+{
+	const struct pass_options *o = r->options;
+	char line[100];
+	if (o->time && o->put) {
+		snprintf(line, sizeof line, "%-10s %8.1f ms %7u nodes\n", info->name, (seconds() - start) * 1e3,
+			 r->g->n_nodes);
+		o->put(o->user, line);
+	}
+	if (o->dump_after && o->put && !strcmp(o->dump_after, info->name))
+		graph_print(r->g, 16, o->put, o->user);
+}
+
+static bool run_pass(struct run *r, const struct pass_info *info)
+{
+	struct diag *diag = r->g->context->diag;
+	struct pass pass = {.name = info->name, .log = r->log, .strict = r->options->strict};
+	uint32_t errors = diag->errors;
+	double start = seconds();
+	struct graph *g = info->run(r->g, &pass);
+	if (!g || diag->errors != errors)
+		return false;
+	r->g = g;
+	r->facts = (r->facts & info->keeps) | info->gives;
+	report(r, info, start);
+	return !r->options->verify || graph_verify(g);
+}
+
+/* Runs a pass after those that give what it needs. */
+static bool step(struct run *r, int pass)
+{
+	const struct pass_info *info = &passes[pass];
+	if (listed(r->options->skip, info->name))
+		return true;
+	/* A giver may forget another fact; two rounds are enough for one that keeps what the other gives. */
+	for (int round = 0; round < 2; round++)
+		for (int i = PASS_COUNT - 1; i >= 0; i--)
+			if (passes[i].gives & info->needs & ~r->facts && i != PASS_simplify && !run_pass(r, &passes[i]))
+				return false;
+	if (info->needs & ~r->facts)
+		return bug(r->g->context->diag, (struct loc){0}, "no pass gives what '%s' needs", info->name);
+	return run_pass(r, info);
+}
+
+static bool pipeline(struct run *r)
+{
+	return step(r, PASS_simplify) &&
+	       step(r, PASS_recognize) &&
+	       step(r, PASS_sink) &&
+	       step(r, PASS_simplify) &&
+	       step(r, PASS_fold_norm) && /* after sink, so that products and affine maps are neighbours */
+	       step(r, PASS_simplify) &&
+	       step(r, PASS_clean);
+}
+
+struct graph *passes_run(struct graph *g, const struct pass_options *options)
+{
+	struct pass_log log = {0};
+	struct run r = {g, 0, options, options->log ? options->log : &log};
+	return pipeline(&r) ? r.g : NULL;
+}
+
+struct graph *pass_by_name(const char *name, struct graph *g)
+{
+	struct pass_options options = {0};
+	struct pass_log log = {0};
+	struct run r = {g, 0, &options, &log};
+	for (int i = 0; i < PASS_COUNT; i++)
+		if (!strcmp(passes[i].name, name))
+			return step(&r, i) && step(&r, PASS_clean) ? r.g : NULL;
+	return NULL;
+}

@@ -1,0 +1,123 @@
+/* Facts of constants.  Everything reads elements through the interpreter's conversions, one piece at a time, so that
+ * weights of any size and element type cost no copy of themselves. */
+#include "value.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "eval_op.h"
+
+const struct node *constant_of(const struct node *n)
+{
+	while (n->op == OP_broadcast)
+		n = n->in[0];
+	return n->op == OP_constant ? n : NULL;
+}
+
+/* Integers above 2^53 come back changed; callers compare with small numbers only. */
+double constant_at(const struct node *constant, int64_t i)
+{
+	const struct attr_data *data = constant->attr.data;
+	size_t size = normc_elem_size(data->type.elem);
+	const unsigned char *p = (const unsigned char *)data->p + (size_t)i * size;
+	int64_t integer = 0;
+	double number = 0;
+	struct tensor t = {.elem = data->type.elem, .count = 1};
+	if (elem_is_float(data->type.elem)) {
+		t.f = &number;
+		tensor_fill(&t, p);
+		return number;
+	}
+	t.i = &integer;
+	tensor_fill(&t, p);
+	return (double)integer;
+}
+
+bool splat_of(const struct node *n, double *value)
+{
+	const struct node *c = constant_of(n);
+	if (!c)
+		return false;
+	const struct attr_data *data = c->attr.data;
+	size_t size = normc_elem_size(data->type.elem);
+	if (!data->bytes || memcmp(data->p, (const char *)data->p + size, data->bytes - size))
+		return false;
+	*value = constant_at(c, 0);
+	return elem_is_float(data->type.elem) || fabs(*value) < 0x1p53;
+}
+
+double *constant_doubles(const struct node *constant, struct arena *arena)
+{
+	const struct attr_data *data = constant->attr.data;
+	int64_t count = type_fixed_count(&constant->type);
+	struct tensor t = tensor_load(arena, data->type.elem, 1, &count, data->p);
+	if (elem_is_float(data->type.elem))
+		return t.f;
+	double *f = arena_new(arena, double, (size_t)count);
+	for (int64_t i = 0; i < count; i++)
+		f[i] = (double)t.i[i];
+	return f;
+}
+
+bool magnitudes_of(const struct node *n, double *least, double *greatest)
+{
+	enum { MOST = 1 << 20 };
+	const struct node *c = constant_of(n);
+	int64_t count = c ? type_fixed_count(&c->type) : -1;
+	*least = INFINITY;
+	*greatest = 0;
+	if (count < 0 || count > MOST)
+		return false;
+	for (int64_t i = 0; i < count; i++) {
+		double x = fabs(constant_at(c, i));
+		if (!isfinite(x))
+			return false;
+		if (x > *greatest)
+			*greatest = x;
+		if (x > 0 && x < *least)
+			*least = x;
+	}
+	return true;
+}
+
+struct node *build_doubles(struct graph *g, const struct type *type, const double *value)
+{
+	int64_t count = type_fixed_count(type);
+	size_t size = normc_elem_size(type->elem);
+	struct tensor t = {.elem = type->elem, .count = count, .f = (double *)value};
+	void *p = arena_alloc(g->context->arena, (size_t)count, size);
+	tensor_store(&t, p);
+	return build_constant(g, type, p, (uint64_t)count * size);
+}
+
+struct node *build_splat(struct graph *g, const struct type *type, double value)
+{
+	return build_broadcast(g, build_number(g, type->elem, value), type->rank, type->dim);
+}
+
+double elem_smallest_normal(enum normc_elem elem)
+{
+	switch (elem) {
+	case NORMC_F64:
+		return 0x1p-1022;
+	case NORMC_F32:
+	case NORMC_BF16:
+		return 0x1p-126;
+	default:
+		return 0x1p-14; /* f16, and careful for narrower ones */
+	}
+}
+
+double elem_largest(enum normc_elem elem)
+{
+	switch (elem) {
+	case NORMC_F64:
+		return 0x1.fffffffffffffp1023;
+	case NORMC_F32:
+		return 0x1.fffffep127;
+	case NORMC_BF16:
+		return 0x1.fep127;
+	default:
+		return elem_is_float(elem) ? 65504 : 0x1p53;
+	}
+}
