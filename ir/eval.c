@@ -78,6 +78,16 @@ void tensor_give(struct eval *e, struct tensor *t)
 	t->i = NULL;
 }
 
+void tensor_set(struct tensor *t, double f, int64_t i)
+{
+	for (int64_t k = 0; k < t->count; k++) {
+		if (is_float(t))
+			t->f[k] = f;
+		else
+			t->i[k] = i;
+	}
+}
+
 void tensor_copy(struct tensor *to, const struct tensor *from)
 {
 	if (to->count)

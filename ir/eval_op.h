@@ -43,6 +43,8 @@ struct tensor tensor_take(struct eval *e, enum normc_elem elem, int32_t rank, co
 void tensor_give(struct eval *e, struct tensor *t);
 /* Reads t->count elements from memory. */
 void tensor_fill(struct tensor *t, const void *data);
+/* Sets all elements, to f or to i by their kind. */
+void tensor_set(struct tensor *t, double f, int64_t i);
 /* Copies all elements between tensors of one count. */
 void tensor_copy(struct tensor *to, const struct tensor *from);
 

@@ -45,16 +45,6 @@ static bool reduce(struct eval *e, const struct node *n, const struct tensor *x,
 	return true;
 }
 
-static void fill(struct tensor *out, double f, int64_t i)
-{
-	for (int64_t k = 0; k < out->count; k++) {
-		if (is_float(out))
-			out->f[k] = f;
-		else
-			out->i[k] = i;
-	}
-}
-
 static double float_sum(double sum, double x)
 {
 	return sum + x;
@@ -106,28 +96,28 @@ static int64_t int_smaller(enum normc_elem elem, int64_t least, int64_t x)
 bool eval_reduce_sum(struct eval *e, const struct node *n, const struct tensor *const *in,
 		     struct tensor *out)
 {
-	fill(out, 0, 0);
+	tensor_set(out, 0, 0);
 	return reduce(e, n, in[0], out, (struct fold){float_sum, int_sum});
 }
 
 bool eval_reduce_prod(struct eval *e, const struct node *n, const struct tensor *const *in,
 		      struct tensor *out)
 {
-	fill(out, 1, 1);
+	tensor_set(out, 1, 1);
 	return reduce(e, n, in[0], out, (struct fold){float_product, int_product});
 }
 
 bool eval_reduce_max(struct eval *e, const struct node *n, const struct tensor *const *in,
 		     struct tensor *out)
 {
-	fill(out, -INFINITY, elem_least(out->elem));
+	tensor_set(out, -INFINITY, elem_least(out->elem));
 	return reduce(e, n, in[0], out, (struct fold){float_greater, int_greater});
 }
 
 bool eval_reduce_min(struct eval *e, const struct node *n, const struct tensor *const *in,
 		     struct tensor *out)
 {
-	fill(out, INFINITY, ~elem_least(out->elem)); /* the greatest, once wrapped */
+	tensor_set(out, INFINITY, elem_wrap(out->elem, ~elem_least(out->elem))); /* the greatest */
 	return reduce(e, n, in[0], out, (struct fold){float_smaller, int_smaller});
 }
 
