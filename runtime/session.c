@@ -244,9 +244,11 @@ static enum normc_status provide_memory(struct normc_session *session, struct no
 	size_t alignment;
 
 	if (session->program->module.sizes(session->symbols, sizes) || sizes->workspace < 0 ||
-	    sizes->scratch < 0 || sizes->workspace > INT64_MAX - 63)
+	    sizes->scratch < 0 || sizes->workspace > INT64_MAX - 63 ||
+	    sizes->scratch > INT64_MAX - 63)
 		return normc_error_set(error, NORMC_LIMIT, "the workspace is too large");
 	sizes->workspace = (sizes->workspace + 63) / 64 * 64;
+	sizes->scratch = (sizes->scratch + 63) / 64 * 64;
 	if (__builtin_mul_overflow(sizes->scratch, (int64_t)session->threads, &scratch) ||
 	    __builtin_add_overflow(sizes->workspace, scratch, &total) ||
 	    total > INT64_MAX - (int64_t)HUGE_PAGE)
@@ -363,6 +365,7 @@ enum normc_status normc_run(struct normc_session *session, const struct normc_te
 	frame.weights = session->program->weights;
 	frame.workspace = session->memory;
 	frame.scratch = session->memory + session->sizes.workspace;
+	frame.scratch_bytes = session->sizes.scratch;
 	frame.inputs = session->inputs;
 	frame.outputs = session->outputs;
 	frame.pool = session->pool;

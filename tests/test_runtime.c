@@ -60,7 +60,7 @@ static int32_t twice_dims(const int64_t *symbols, int64_t *dims)
 
 static int32_t twice_sizes(const int64_t *symbols, struct normc_sizes *sizes)
 {
-	sizes->scratch = 64;
+	sizes->scratch = 40;
 	return __builtin_mul_overflow(symbols[0], (int64_t)sizeof(float) * COLUMNS,
 				      &sizes->workspace);
 }
@@ -75,7 +75,7 @@ static void twice_kernel(struct normc_frame *frame, int64_t task, int64_t thread
 {
 	const float *x = frame->inputs[0];
 	float *y = frame->outputs[0], *kept = (float *)frame->workspace;
-	float *scratch = (float *)(frame->scratch + 64 * thread);
+	float *scratch = (float *)(frame->scratch + frame->scratch_bytes * thread);
 	int64_t rows = frame->symbols[0], times = frame->symbols[1];
 
 	assert_true(thread < frame->threads);
@@ -94,6 +94,7 @@ static int32_t twice_run(struct normc_frame *frame)
 {
 	assert_int_equal((uintptr_t)frame->workspace % 64, 0);
 	assert_int_equal((uintptr_t)frame->scratch % 64, 0);
+	assert_int_equal(frame->scratch_bytes, 64);
 	normc_rt_mark(frame, 0);
 	normc_rt_parallel(frame, twice_kernel, (frame->symbols[0] + SPLIT - 1) / SPLIT);
 	normc_rt_mark(frame, 1);
