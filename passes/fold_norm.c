@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "eval.h"
+#include "eval_op.h"
 #include "pass.h"
 #include "value.h"
 
@@ -175,33 +175,41 @@ static bool evaluate_affine(const struct affine *a, int32_t axis, int64_t n, dou
 
 /* ---- folding ---- */
 
-/* The weights times s[o]; NULL if some result is not finite in their element type. */
+/* to = from * s, rounded once; false if it is not finite. */
+static bool scale_element(enum normc_elem elem, const unsigned char *from, unsigned char *to, double s)
+{
+	double x = 0;
+	struct tensor one = {.elem = elem, .count = 1, .f = &x};
+	if (elem != NORMC_F32) {
+		tensor_fill(&one, from);
+		x *= s;
+		tensor_store(&one, to);
+		return fabs(x) <= elem_largest(elem);
+	}
+	float narrow; /* the common case, in line: weights are many */
+	memcpy(&narrow, from, sizeof narrow);
+	narrow = (float)(narrow * s);
+	memcpy(to, &narrow, sizeof narrow);
+	return isfinite(narrow);
+}
+
+/* The product with weights times s[o]; NULL if one is not finite in their element type. */
 static struct node *scale_weights(struct fold_norm *f, struct graph *g, const struct linear *l)
 {
 	struct node *operand = l->product->in[l->weights];
 	const struct node *w = constant_of(operand);
-	const struct attr_data *data = w->attr.data;
-	enum normc_elem elem = w->type.elem;
-	int64_t count = type_fixed_count(&w->type), inner = 1, o = 0, left;
-	size_t size = normc_elem_size(elem);
+	int64_t count = type_fixed_count(&w->type), inner = 1;
+	size_t size = normc_elem_size(w->type.elem);
 	for (int32_t i = l->weights_axis + 1; i < w->type.rank; i++)
 		inner *= fixed_extent(&w->type, i);
-	unsigned char *p = arena_alloc(f->arena, (size_t)count, size);
-	left = inner;
-	for (int64_t i = 0; i < count; i++) {
-		double x = constant_at(w, i) * l->s[o];
-		struct tensor one = {.elem = elem, .count = 1, .f = &x};
-		if (!(fabs(x) <= elem_largest(elem)))
+	const unsigned char *from = w->attr.data->p;
+	unsigned char *p = arena_alloc(f->arena, (size_t)count, size), *to = p;
+	for (int64_t i = 0; i < count; i++, from += size, to += size)
+		if (!scale_element(w->type.elem, from, to, l->s[i / inner % l->n]))
 			return NULL;
-		tensor_store(&one, p + (size_t)i * size);
-		if (--left == 0) {
-			left = inner;
-			o = o + 1 < l->n ? o + 1 : 0;
-		}
-	}
-	struct node *scaled = build_constant(g, &w->type, p, data->bytes);
 	struct node *in[2] = {l->product->in[0], l->product->in[1]};
-	in[l->weights] = build_broadcast(g, scaled, operand->type.rank, operand->type.dim);
+	in[l->weights] = build_broadcast(g, build_constant(g, &w->type, p, w->attr.data->bytes),
+					 operand->type.rank, operand->type.dim);
 	return graph_node(g, l->product->op, in, 2, l->product->attr);
 }
 
@@ -222,41 +230,50 @@ static struct node *with_channels(struct graph *g, enum op op, struct node *x, i
 	return build_binary(g, op, x, build_doubles(g, &t, v));
 }
 
-/* The map applied to a product; NULL with a reason if it cannot be. */
-static struct node *apply_affine(struct fold_norm *f, struct graph *g, struct node *x, const struct affine *a,
-				 const char **missed)
+/* The map applied to x, as a map of x's product; NULL with a reason if it cannot be. */
+static struct linear *compose(struct fold_norm *f, struct node *x, const struct affine *a, const char **missed)
 {
-	struct linear *from = linear_of(f, x), to;
+	const struct linear *from = linear_of(f, x);
 	if (!from) {
 		*missed = "its operand is not a product or convolution with constant weights";
 		return NULL;
 	}
-	to = *from;
-	to.s = arena_new(f->arena, double, (size_t)to.n);
-	to.t = arena_new(f->arena, double, (size_t)to.n);
-	if (!evaluate_affine(a, to.axis, to.n, to.s, to.t)) {
+	struct linear *to = arena_copy(f->arena, from, sizeof *from);
+	to->s = arena_new(f->arena, double, (size_t)to->n);
+	to->t = arena_new(f->arena, double, (size_t)to->n);
+	if (!evaluate_affine(a, to->axis, to->n, to->s, to->t)) {
 		*missed = "it varies along another axis than the product's channels, or is not constant";
 		return NULL;
 	}
-	bool same_scale = all_are(to.s, to.n, 1);
-	for (int64_t o = 0; o < to.n; o++) {
-		to.t[o] += to.s[o] * from->t[o];
-		to.s[o] *= from->s[o];
-		if (!(fabs(to.t[o]) <= elem_largest(x->type.elem))) {
+	if (!all_are(to->s, to->n, 1))
+		to->scaled = NULL;
+	for (int64_t o = 0; o < to->n; o++) {
+		to->t[o] += to->s[o] * from->t[o];
+		to->s[o] *= from->s[o];
+		if (!(fabs(to->t[o]) <= elem_largest(x->type.elem))) {
 			*missed = "the folded bias would overflow";
 			return NULL;
 		}
 	}
-	if (!same_scale)
-		to.scaled = all_are(to.s, to.n, 1) ? NULL : scale_weights(f, g, &to);
-	if (!same_scale && !to.scaled && !all_are(to.s, to.n, 1)) {
+	return to;
+}
+
+/* Builds the value. */
+static struct node *build_linear(struct fold_norm *f, struct graph *g, struct linear *l, const char **missed)
+{
+	struct node *y = l->product;
+	if (!all_are(l->s, l->n, 1)) {
+		if (!l->scaled)
+			l->scaled = scale_weights(f, g, l);
+		y = l->scaled;
+	}
+	if (!y) {
 		*missed = "the folded weights would overflow";
 		return NULL;
 	}
-	struct node *y = to.scaled ? to.scaled : to.product;
-	if (!all_are(to.t, to.n, 0))
-		y = with_channels(g, OP_add, y, to.axis, to.t, to.n);
-	remember(f, y, arena_copy(f->arena, &to, sizeof to));
+	if (!all_are(l->t, l->n, 0))
+		y = with_channels(g, OP_add, y, l->axis, l->t, l->n);
+	remember(f, y, l);
 	return y;
 }
 
@@ -314,11 +331,33 @@ static struct node *lower_norm(struct fold_norm *f, struct graph *g, struct node
 	return build_cast(g, y, x->type.elem);
 }
 
+/* A map whose operand nobody else reads. */
+static struct node *fold_affine(struct fold_norm *f, struct graph *to, const struct node *old, struct node *const *in,
+				const struct affine *a)
+{
+	const char *missed = "bit-exact rewrites only";
+	struct linear *l = NULL;
+	struct node *y = NULL;
+	if (f->uses[old->in[a->x]->id] != 1)
+		missed = "its operand has other readers";
+	else if (!f->pass->strict)
+		l = compose(f, in[a->x], a, &missed);
+	if (l && !a->norm && in[a->x] == l->product && all_are(l->s, l->n, 1)) {
+		y = graph_clone(to, old, in); /* a bias, as it should be */
+		remember(f, y, l);
+		return y;
+	}
+	if (l)
+		y = build_linear(f, to, l, &missed);
+	if (y || a->norm)
+		pass_remark(to, f->pass, f->pass->name, old->loc, y ? NULL : missed);
+	return y;
+}
+
 static struct node *fold_norm_rule(struct graph *to, const struct node *old, struct node *const *in, void *user)
 {
 	struct fold_norm *f = user;
 	struct affine a;
-	const char *missed = "bit-exact rewrites only";
 	if (op_info[old->op].kind == KIND_region)
 		return pass_regions(to, old, in, f->pass, pass_fold_norm);
 	for (uint32_t i = 0; i < old->n_in; i++)
@@ -326,14 +365,8 @@ static struct node *fold_norm_rule(struct graph *to, const struct node *old, str
 			return in[i];
 	if (!find_affine(old, in, &a))
 		return NULL;
-	struct node *y = NULL;
 	to->at.via = f->pass->name;
-	if (f->uses[old->in[a.x]->id] != 1)
-		missed = "its operand has other readers";
-	else if (!f->pass->strict)
-		y = apply_affine(f, to, in[a.x], &a, &missed);
-	if (y || a.norm)
-		pass_remark(to, f->pass, f->pass->name, old->loc, y ? NULL : missed);
+	struct node *y = fold_affine(f, to, old, in, &a);
 	if (!y && a.norm)
 		y = lower_norm(f, to, in[a.x], &a);
 	to->at = old->loc;

@@ -69,4 +69,9 @@ struct groups_of_axes {
 };
 bool reshape_groups(struct dims *dims, const struct type *from, const struct type *to, struct groups_of_axes *groups);
 
+/* `small` has extents 1 where `big` repeats it. Gives the extents that small needs for repeating it to `to`, a reshape of
+ * big; false if there are none. */
+bool reshape_repeated(struct dims *dims, const struct type *small, const struct type *big, const struct type *to,
+		      const struct dim **dim);
+
 #endif

@@ -87,27 +87,33 @@ bool reshape_groups(struct dims *dims, const struct type *from, const struct typ
 }
 
 /* Repeating stays possible if each group of dimensions is repeated as a whole, or not at all. */
-struct node *build_reshape_broadcast(struct match *m)
+bool reshape_repeated(struct dims *dims, const struct type *small, const struct type *big, const struct type *to,
+		      const struct dim **dim)
 {
-	const struct node *b = m->root->in[0];
-	const struct type *small = &m->slot[0]->type, *to = &m->root->type;
 	struct groups_of_axes groups;
-	const struct dim *dim[MAX_RANK];
-	struct dims *dims = m->g->context->dims;
-	if (!reshape_groups(dims, &b->type, to, &groups))
-		return NULL;
+	if (!reshape_groups(dims, big, to, &groups))
+		return false;
 	for (int32_t k = 0; k < groups.n; k++) {
 		int32_t repeated = 0, kept = 0;
 		for (int32_t i = groups.first[0][k]; i < groups.first[0][k + 1]; i++)
-			if (small->dim[i] != b->type.dim[i])
+			if (small->dim[i] != big->dim[i])
 				repeated++;
 			else if (!dim_is(small->dim[i], 1))
 				kept++;
 		if (repeated && kept)
-			return NULL;
+			return false;
 		for (int32_t j = groups.first[1][k]; j < groups.first[1][k + 1]; j++)
 			dim[j] = repeated ? dim_const(dims, 1) : to->dim[j];
 	}
+	return true;
+}
+
+struct node *build_reshape_broadcast(struct match *m)
+{
+	const struct type *to = &m->root->type;
+	const struct dim *dim[MAX_RANK];
+	if (!reshape_repeated(m->g->context->dims, &m->slot[0]->type, &m->root->in[0]->type, to, dim))
+		return NULL;
 	struct node *a = build_reshape(m->g, m->slot[0], to->rank, dim);
 	return build_broadcast(m->g, m->simpler(m, a), to->rank, to->dim);
 }
