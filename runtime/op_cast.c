@@ -1,5 +1,5 @@
 /* Conversion between any two element types, and what the other operators share. */
-#include "op.h"
+#include "operator.h"
 
 void arg_copy(const struct normc_arg *to, const struct normc_arg *from)
 {

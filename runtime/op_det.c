@@ -1,5 +1,5 @@
 /* Determinants by Gaussian elimination with partial pivoting, in double. */
-#include "op.h"
+#include "operator.h"
 
 int64_t normc_op_det_scratch(const struct normc_call *call)
 {

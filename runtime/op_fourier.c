@@ -1,7 +1,7 @@
 /* DFT, STFT, MelWeightMatrix.  The transform is the recursive mixed-radix one of Cooley and Tukey
  * (Math. Comp. 19, 1965), in double: n log n for lengths with small prime factors, right for all.
  */
-#include "op.h"
+#include "operator.h"
 
 struct complex {
 	double re, im;

@@ -1,6 +1,6 @@
 /* Convolution and matrix product of quantized tensors: exact sums in 32-bit integers (which wrap),
  * then for the QLinear operators one rescaling. */
-#include "op.h"
+#include "operator.h"
 
 /* An operand of a product: its elements less its zero point. */
 struct operand {

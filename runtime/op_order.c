@@ -1,6 +1,6 @@
 /* Operators along one axis that depend on order: TopK, Hardmax, CumSum and CumProd,
  * ReverseSequence. */
-#include "op.h"
+#include "operator.h"
 
 /* One row of the input of TopK. */
 struct row {

@@ -1,6 +1,6 @@
 /* QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear: scales and zero points for the whole
  * tensor, for each slice along an axis, or for blocks along an axis. */
-#include "op.h"
+#include "operator.h"
 
 /* Address of the scale or zero point that belongs to an element. */
 static const unsigned char *parameter_at(const struct normc_arg *p, const int64_t *index,

@@ -1,6 +1,6 @@
 /* LSTM, GRU and RNN.  One sequence of the batch at a time, in both directions if asked for: the
  * states and all sums are kept in double and rounded where they are written. */
-#include "op.h"
+#include "operator.h"
 
 enum { MAX_ACTIVATIONS = 3 };
 enum { X, W, R, B, LENGTHS, INITIAL_H, INITIAL_C, PEEPHOLES };

@@ -1,7 +1,7 @@
 /* Resize: each output element is a weighted sum of the input elements around its source coordinate,
  * the weights being a product over the dimensions.  Weights are functions of the distance (linear:
  * a triangle; cubic: Keys, IEEE TASSP 29-6, 1981), stretched when antialiasing a reduction. */
-#include "op.h"
+#include "operator.h"
 
 enum { NEAREST, LINEAR, CUBIC };
 enum { HALF_PIXEL, HALF_PIXEL_SYMMETRIC, PYTORCH_HALF_PIXEL, ALIGN_CORNERS, ASYMMETRIC, CROP };

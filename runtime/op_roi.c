@@ -1,5 +1,5 @@
 /* Pooling over regions of interest: RoiAlign and MaxRoiPool. */
-#include "op.h"
+#include "operator.h"
 
 #define SAMPLE_LIMIT 4096.0 /* samples of a bin along one dimension, against absurd regions */
 

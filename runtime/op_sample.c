@@ -1,5 +1,5 @@
 /* Sampling at real coordinates: GridSample in any number of dimensions and DeformConv in two. */
-#include "op.h"
+#include "operator.h"
 
 enum { LINEAR, NEAREST, CUBIC };
 enum { ZEROS, BORDER, REFLECTION };

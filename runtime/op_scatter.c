@@ -1,6 +1,6 @@
 /* Operators that take positions from a tensor: ScatterND, ScatterElements, GatherND, TensorScatter.
  * Positions count from the end if negative; one that is outside is an error. */
-#include "op.h"
+#include "operator.h"
 
 enum { SET, ADD, MUL, MAX, MIN };
 

@@ -1,5 +1,5 @@
 /* Operators that slide a window: MaxPool with indices, MaxUnpool, LRN, Col2Im. */
-#include "op.h"
+#include "operator.h"
 
 /* A window over the spatial dimensions of x, which start at dimension 2. */
 struct window {

@@ -1,7 +1,7 @@
 /* What the operators of the long tail share: walking over strided tensors.  Shapes come from the
  * compiler and are trusted; whatever is read from tensors as an index is checked. */
-#ifndef NORMC_OP_H
-#define NORMC_OP_H
+#ifndef NORMC_OPERATOR_H
+#define NORMC_OPERATOR_H
 
 #include "element.h"
 #include "module.h"
