@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ops.h"
 #include "program.h"
 #include "target.h"
 
@@ -40,6 +41,13 @@ struct service {
 static const struct service services[] = {
 		SERVICE(normc_rt_parallel), SERVICE(normc_rt_fail), SERVICE(normc_rt_mark),
 		SERVICE(memcpy), SERVICE(memmove), SERVICE(memset), SERVICE(memcmp),
+#define SCRATCH_0(name)
+#define SCRATCH_1(name) SERVICE(normc_op_##name##_scratch),
+#define EXTERN(name, n_in_min, n_in_max, n_out, has_scratch, doc) SERVICE(normc_op_##name), SCRATCH_##has_scratch(name)
+#include "../runtime/ops.def"
+#undef EXTERN
+#undef SCRATCH_0
+#undef SCRATCH_1
 };
 
 enum { N_SERVICES = sizeof services / sizeof *services };

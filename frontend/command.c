@@ -1,0 +1,317 @@
+/* Options of the command line: one table, from which they are read and explained. */
+#include "command.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { COMPILE = 1, RUN = 2, CHECK = 4, BENCH = 8, INSPECT = 16, MODEL = COMPILE | RUN | BENCH | INSPECT };
+
+enum kind { FLAG, TEXT, TEXTS, WHOLE, REAL };
+
+struct option {
+	const char *name;
+	char letter;
+	const char *value; /* as shown in the help; NULL: takes none */
+	unsigned commands;
+	enum kind kind;
+	size_t field;
+	const char *help;
+};
+
+#define FIELD(name) offsetof(struct settings, name)
+
+static const struct option options[] = {
+		{"output", 'o', "OUT", COMPILE, TEXT, FIELD(output),
+		 "the file to write: .o .a .so .ll or .s"},
+		{"weights", 0, "FILE", COMPILE, TEXT, FIELD(weights),
+		 "put the weights into FILE, which is mapped when the model is loaded"},
+		{"symbol", 0, "NAME", COMPILE, TEXT, FIELD(symbol),
+		 "prefix of the generated names; default: the output's name"},
+		{"input", 'i', "NAME=FILE", RUN, TEXTS, FIELD(inputs),
+		 "an input, from a .npy, .npz or .pb file; NAME= may be left out if there is one input"},
+		{"output-dir", 0, "DIR", RUN, TEXT, FIELD(output_dir),
+		 "folder for NAME.npy of each output; default: the current one"},
+		{"dim", 0, "N=1", MODEL | CHECK, TEXTS, FIELD(dims),
+		 "fix the unknown dimension N; may be given several times"},
+		{"cpu", 0, "NAME", MODEL | CHECK, TEXT, FIELD(cpu),
+		 "native (default), x86-64-v3, x86-64-v4, or a name of LLVM's"},
+		{"target", 0, "TRIPLE", COMPILE | INSPECT, TEXT, FIELD(target),
+		 "the machine to compile for, such as aarch64-linux-gnu; default: this one"},
+		{"threads", 't', "N", RUN | CHECK | BENCH, WHOLE, FIELD(threads),
+		 "threads of a run; default: 0, one per processor (check: 1)"},
+		{"interpret", 0, NULL, RUN | CHECK, FLAG, FIELD(interpret),
+		 "run the imported graph by the slow, simple interpreter instead of compiling it"},
+		{"interpret-rewritten", 0, NULL, RUN | CHECK, FLAG, FIELD(interpret_rewritten),
+		 "the same after all rewrites"},
+		{"rtol", 0, "X", CHECK, REAL, FIELD(rtol), "relative tolerance; default: 1e-3"},
+		{"atol", 0, "X", CHECK, REAL, FIELD(atol), "absolute tolerance; default: 1e-7"},
+		{"limit", 0, "SECONDS", CHECK, WHOLE, FIELD(limit), "time for one case; default: 60"},
+		{"quiet", 'q', NULL, CHECK, FLAG, FIELD(quiet), "only lines that are not `pass`"},
+		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs), "number of timed runs; default: two seconds' worth"},
+		{"seed", 0, "N", BENCH, WHOLE, FIELD(seed), "seed of the made-up inputs; default: 1"},
+		{"profile", 0, NULL, BENCH | COMPILE, FLAG, FIELD(profile),
+		 "keep times per kernel; bench prints them"},
+		{"json", 0, NULL, BENCH, FLAG, FIELD(json), "print JSON"},
+		{"graph", 0, NULL, INSPECT, FLAG, FIELD(graph), "print the rewritten graph"},
+		{"kernels", 0, NULL, INSPECT, FLAG, FIELD(kernels), "print kernels, buffers and the memory plan"},
+		{"passes", 0, "-NAME,...", MODEL | CHECK, TEXT, FIELD(passes), "leave passes out"},
+		{"dump-after", 0, "PASS", MODEL, TEXT, FIELD(dump_after), "print the graph after a pass"},
+		{"verify", 0, NULL, MODEL | CHECK, FLAG, FIELD(verify), "check the graph after every pass"},
+		{"time-passes", 0, NULL, MODEL, FLAG, FIELD(time_passes), "print the time of every pass"},
+		{"memory", 0, "MIB", MODEL | CHECK, WHOLE, FIELD(memory),
+		 "memory of the compiler beyond the mapped model; default: 8192"},
+		{"help", 'h', NULL, ~0u, FLAG, 0, "this text"},
+};
+
+enum { N_OPTIONS = sizeof options / sizeof *options };
+
+const struct command commands[] = {
+		{"compile", "write native code and a C header for a model",
+		 "normc compile MODEL.onnx -o OUT [options]",
+		 "OUT's suffix says what is written: an object file (.o), a static library with the runtime in it\n"
+		 "(.a), a shared library (.so), LLVM IR (.ll) or assembly (.s).  A header lies beside it.\n"
+		 "\n"
+		 "  normc compile mnist.onnx -o mnist.so              then: normc run mnist.so ...\n"
+		 "  normc compile mnist.onnx -o mnist.a               then: cc app.c mnist.a -lm -lpthread\n"
+		 "  normc compile bert.onnx -o bert.so --dim batch=1 --cpu x86-64-v3\n"
+		 "  normc compile gpt2.onnx -o gpt2.a --weights gpt2.weights\n",
+		 1, 1, command_compile},
+		{"run", "run a model on tensors from files",
+		 "normc run MODEL.onnx|MODEL.so --input NAME=FILE ... [--output-dir DIR] [options]",
+		 "Unknown dimensions are taken from the inputs.  Each output is written to NAME.npy; characters of\n"
+		 "NAME other than letters, digits, '_', '.' and '-' become '_'.\n"
+		 "\n"
+		 "  normc run mnist.onnx --input image=seven.npy --output-dir out\n"
+		 "  normc run bert.so --input ids=batch.npz --input mask=batch.npz --threads 2\n"
+		 "  normc run model.onnx --input x=test_data_set_0/input_0.pb --interpret\n",
+		 1, 1, command_run},
+		{"check", "compare models with their recorded results",
+		 "normc check DIR... [options]",
+		 "Each DIR is a test case as ONNX has them (model.onnx, test_data_set_*/input_*.pb and output_*.pb)\n"
+		 "or a folder of test cases.  Prints a line for each and `N passed, N failed, N unsupported`; exits\n"
+		 "with 1 if any failed.  A case runs in a process of its own.\n"
+		 "\n"
+		 "  normc check tests/node\n"
+		 "  normc check tests/real/mnist --rtol 1e-4 --threads 2\n"
+		 "  normc check tests/node/test_softmax_axis_1 --interpret\n",
+		 1, 1000000, command_check},
+		{"bench", "measure the speed of a model",
+		 "normc bench MODEL.onnx|MODEL.so [options]",
+		 "Inputs are made up; unknown dimensions that --dim does not fix are 1.  Prints the shortest, the\n"
+		 "median and the ninth-decile time of a run in milliseconds.\n"
+		 "\n"
+		 "  normc bench resnet50.onnx --threads 1\n"
+		 "  normc bench bert.onnx --dim batch=4 --profile\n"
+		 "  normc bench vit.onnx --runs 100 --json\n",
+		 1, 1, command_bench},
+		{"inspect", "show what is in a model and what becomes of it",
+		 "normc inspect MODEL.onnx [options]",
+		 "Shows inputs, outputs, operators, parameters and floating-point operations.\n"
+		 "\n"
+		 "  normc inspect resnet50.onnx\n"
+		 "  normc inspect resnet50.onnx --graph | less\n"
+		 "  normc inspect resnet50.onnx --kernels --dim N=1\n",
+		 1, 1, command_inspect},
+		{"ops", "list the supported operators", "normc ops", "Prints a table in Markdown.\n", 0, 0,
+		 command_ops},
+		{NULL, NULL, NULL, NULL, 0, 0, NULL},
+};
+
+static unsigned command_bit(const struct command *command)
+{
+	return 1u << (command - commands);
+}
+
+/* ---- messages ---- */
+
+enum normc_status complain(enum normc_status status, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("normc: error: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	return status;
+}
+
+void print_diagnostic(void *user, const char *severity, const char *line)
+{
+	(void)user;
+	(void)severity;
+	fprintf(stderr, "%s\n", line);
+}
+
+void print_text(void *user, const char *text)
+{
+	(void)user;
+	fputs(text, stdout);
+}
+
+void command_help(const struct command *command)
+{
+	printf("%s\n\n%s\nOptions:\n", command->usage, command->about);
+	for (int i = 0; i < N_OPTIONS; i++) {
+		const struct option *o = &options[i];
+		char left[64], letter[8] = "    ";
+		if (!(o->commands & command_bit(command)))
+			continue;
+		if (o->letter)
+			snprintf(letter, sizeof letter, "-%c, ", o->letter);
+		snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->value ? " " : "",
+			 o->value ? o->value : "");
+		printf("  %-28s %s\n", left, o->help);
+	}
+}
+
+/* ---- reading ---- */
+
+static bool list_add(struct list *list, const char *text)
+{
+	const char **item = realloc(list->item, ((size_t)list->n + 2) * sizeof *item);
+	if (!item)
+		return false;
+	list->item = item;
+	item[list->n++] = text;
+	item[list->n] = NULL;
+	return true;
+}
+
+/* Letters that two words have in common at their beginnings; to guess what was meant. */
+static int common_letters(const char *a, const char *b)
+{
+	int n = 0;
+	while (a[n] && a[n] == b[n])
+		n++;
+	return n;
+}
+
+static enum normc_status unknown_option(const struct command *command, const char *given)
+{
+	const char *name = given + strspn(given, "-"), *best = NULL;
+	int most = 1;
+	for (int i = 0; i < N_OPTIONS; i++) {
+		int n = common_letters(name, options[i].name);
+		if ((options[i].commands & command_bit(command)) && n > most) {
+			best = options[i].name;
+			most = n;
+		}
+	}
+	return complain(NORMC_USAGE, "unknown option '%s'%s%s; `normc %s --help` lists the options", given,
+			best ? ", did you mean --" : "", best ? best : "", command->name);
+}
+
+/* The option that an argument such as --dim=N=1, --dim or -o means; *value points behind '=' if there is one. */
+static const struct option *find_option(const struct command *command, const char *given, const char **value)
+{
+	size_t n = strcspn(given, "=");
+	*value = NULL;
+	for (int i = 0; i < N_OPTIONS; i++) {
+		const struct option *o = &options[i];
+		if (!(o->commands & command_bit(command)))
+			continue;
+		if (given[1] != '-' && o->letter && given[1] == o->letter && !given[2])
+			return o;
+		if (given[1] == '-' && strlen(o->name) == n - 2 && !strncmp(given + 2, o->name, n - 2)) {
+			*value = given[n] ? given + n + 1 : NULL;
+			return o;
+		}
+	}
+	return NULL;
+}
+
+static bool read_number(const struct option *o, const char *text, double *number)
+{
+	char *end;
+	*number = strtod(text, &end);
+	if (end == text || *end || !isfinite(*number) || *number < 0)
+		return false;
+	return o->kind == REAL || (*number < 1e9 && floor(*number) == *number);
+}
+
+/* `value` is NULL for flags. */
+static enum normc_status set_option(struct settings *s, const struct option *o, const char *value)
+{
+	void *field = (char *)s + o->field;
+	switch (o->kind) {
+	case FLAG:
+		*(bool *)field = true;
+		break;
+	case TEXT:
+		*(const char **)field = value;
+		break;
+	case TEXTS:
+		if (!list_add(field, value))
+			return complain(NORMC_LIMIT, "out of memory");
+		break;
+	case WHOLE:
+	case REAL:
+		if (!read_number(o, value, field))
+			return complain(NORMC_USAGE, "--%s takes a %snumber, not '%s'", o->name,
+					o->kind == WHOLE ? "whole " : "", value);
+		break;
+	}
+	return NORMC_OK;
+}
+
+static enum normc_status count_paths(const struct settings *s, const struct command *command)
+{
+	if (s->paths.n < command->least_paths)
+		return complain(NORMC_USAGE, "no %s given\nusage: %s\n`normc %s --help` tells more",
+				command->run == command_check ? "folder" : "model", command->usage, command->name);
+	if (s->paths.n > command->most_paths)
+		return complain(NORMC_USAGE, "one '%s' too many\nusage: %s", s->paths.item[command->most_paths],
+				command->usage);
+	return NORMC_OK;
+}
+
+/* Reads the option at *arguments, which moves on to its value if that stands apart. */
+static enum normc_status read_option(struct settings *s, const struct command *command, char ***arguments, bool *help)
+{
+	const char *given = **arguments, *value;
+	const struct option *o = find_option(command, given, &value);
+	if (!o)
+		return unknown_option(command, given);
+	if (!strcmp(o->name, "help")) {
+		*help = true;
+		return NORMC_OK;
+	}
+	if (!o->value && value)
+		return complain(NORMC_USAGE, "--%s takes no value", o->name);
+	if (o->value && !value)
+		value = *++*arguments;
+	if (o->value && !value)
+		return complain(NORMC_USAGE, "--%s needs a value: --%s %s", o->name, o->name, o->value);
+	return set_option(s, o, value);
+}
+
+enum normc_status settings_read(struct settings *s, const struct command *command, char **arguments, bool *help)
+{
+	bool options_end = false;
+	*s = (struct settings){.rtol = 1e-3, .atol = 1e-7, .limit = 60, .seed = 1,
+			       .threads = command->run == command_check ? 1 : 0};
+	*help = false;
+	for (; *arguments; arguments++) {
+		const char *given = *arguments;
+		enum normc_status status = NORMC_OK;
+		if (!options_end && !strcmp(given, "--"))
+			options_end = true;
+		else if (!options_end && given[0] == '-' && given[1])
+			status = read_option(s, command, &arguments, help);
+		else if (!list_add(&s->paths, given))
+			status = complain(NORMC_LIMIT, "out of memory");
+		if (status || *help)
+			return status;
+	}
+	return count_paths(s, command);
+}
+
+void settings_free(struct settings *s)
+{
+	free(s->paths.item);
+	free(s->inputs.item);
+	free(s->dims.item);
+}

@@ -1,0 +1,108 @@
+/* Private to the command line: settings, options, and what the commands share. */
+#ifndef NORMC_FRONTEND_COMMAND_H
+#define NORMC_FRONTEND_COMMAND_H
+
+#include <stdbool.h>
+
+#include "compile.h"
+#include "normc.h"
+
+struct list {
+	const char **item; /* ended by NULL */
+	int32_t n;
+};
+
+/* What the options say; fields of other commands keep their defaults. */
+struct settings {
+	struct list paths, inputs, dims;
+	const char *output, *output_dir;
+	const char *cpu, *target, *weights, *symbol;
+	const char *passes, *dump_after;
+	bool verify, time_passes;
+	bool interpret, interpret_rewritten;
+	bool profile, json, graph, kernels, quiet;
+	double rtol, atol;
+	double threads, runs, seed, limit, memory; /* whole numbers */
+};
+
+struct command {
+	const char *name, *summary, *usage, *about;
+	int32_t least_paths, most_paths;
+	enum normc_status (*run)(const struct settings *settings);
+};
+
+enum normc_status command_compile(const struct settings *settings);
+enum normc_status command_run(const struct settings *settings);
+enum normc_status command_check(const struct settings *settings);
+enum normc_status command_bench(const struct settings *settings);
+enum normc_status command_inspect(const struct settings *settings);
+enum normc_status command_ops(const struct settings *settings);
+
+/* ---- command.c ---- */
+
+extern const struct command commands[]; /* ended by a NULL name */
+
+/* Reads the arguments after the command's name; NORMC_USAGE after a message.  `*help` says that the user wants help.
+ * Strings are borrowed; free with settings_free. */
+enum normc_status settings_read(struct settings *s, const struct command *command, char **arguments, bool *help);
+void settings_free(struct settings *s);
+void command_help(const struct command *command);
+
+/* Says what is wrong on stderr; returns the status. */
+enum normc_status complain(enum normc_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A sink for diagnostics that writes to stderr, and a writer to stdout. */
+void print_diagnostic(void *user, const char *severity, const char *line);
+void print_text(void *user, const char *text);
+
+/* ---- command_child.c ---- */
+
+/* Runs work(user) in a child process and returns its status; if the child dies, says so about `what`. */
+enum normc_status in_child(const char *what, enum normc_status (*work)(void *user), void *user);
+/* In a child: LLVM's fatal errors become NORMC_BUG. */
+void catch_fatal_errors(void);
+
+/* ---- command_model.c: a model that can be run, compiled or interpreted ---- */
+
+struct runner {
+	const struct normc_port *inputs, *outputs;
+	size_t n_inputs, n_outputs;
+	struct normc_program *program;
+	struct normc_session *session;      /* NULL: interpreted */
+	struct interpreter *interpreter;    /* NULL: compiled */
+};
+
+/* How the runner gets its model. */
+enum runner_mode {
+	RUNNER_CHILD,   /* compiles in a child process, with messages on stderr */
+	RUNNER_INSIDE,  /* compiles in this process, silently */
+};
+
+/* The options of a compile call, made of the settings. */
+struct normc_options settings_options(const struct settings *s);
+/* Options of passes and where messages go. */
+void settings_apply(const struct settings *s, struct compile *c, bool silent);
+
+/* Opens MODEL.onnx or MODEL.so.  Fills `error`, and prints nothing unless messages were asked for.  Close it also after a
+ * failure. */
+enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path, enum runner_mode mode,
+			      struct normc_error *error);
+/* Runs on in[0..n_inputs); out[i].data comes from malloc and is the caller's, also after a failure (then maybe NULL). */
+enum normc_status runner_run(struct runner *r, const struct normc_tensor *in, struct normc_tensor *out,
+			     struct normc_error *error);
+void runner_close(struct runner *r);
+
+/* ---- command_interpret.c ---- */
+
+enum normc_status interpreter_open(struct runner *r, const struct settings *s, const char *path, bool silent,
+				   struct normc_error *error);
+enum normc_status interpreter_run(struct runner *r, const struct normc_tensor *in, struct normc_tensor *out,
+				  struct normc_error *error);
+void interpreter_close(struct interpreter *interpreter);
+
+/* ---- command_compare.c ---- */
+
+/* Compares as numpy's allclose with equal_nan; integers exactly.  False with a description in `text`. */
+bool tensors_agree(const struct normc_tensor *got, const struct normc_tensor *expected, const struct settings *s,
+		   char *text, size_t size);
+
+#endif

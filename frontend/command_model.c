@@ -1,0 +1,150 @@
+/* Opens a model for the commands that run it: a shared library as it is, an ONNX file by compiling it (in a child process
+ * if asked), or interpreted. */
+#include "command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "io.h"
+
+struct normc_options settings_options(const struct settings *s)
+{
+	return (struct normc_options){
+			.size = sizeof(struct normc_options),
+			.cpu = s->cpu,
+			.target = s->target,
+			.weights_file = s->weights,
+			.symbol = s->symbol,
+			.dims = s->dims.item,
+			.passes = s->passes,
+			.profile = s->profile,
+			.memory_limit = (size_t)s->memory << 20,
+	};
+}
+
+void settings_apply(const struct settings *s, struct compile *c, bool silent)
+{
+	c->passes.dump_after = s->dump_after;
+	c->passes.verify = s->verify;
+	c->passes.time = s->time_passes;
+	c->passes.put = print_text;
+	if (!silent)
+		c->diag.sink = print_diagnostic;
+}
+
+/* ---- compiling into a folder ---- */
+
+struct job {
+	const struct settings *settings;
+	const char *path;
+	char *folder;
+	struct normc_error *error;
+	bool silent;
+};
+
+static enum normc_status compile_job(void *user)
+{
+	const struct job *job = user;
+	struct normc_options options = settings_options(job->settings);
+	struct normc_model *model;
+	struct compile c;
+
+	enum normc_status status = normc_model_load(&model, job->path, &options, job->error);
+	if (status && !job->silent)
+		fprintf(stderr, "%s: error: %s\n", job->path, job->error->text);
+	if (status)
+		return status;
+	compile_begin(&c, model, &options);
+	settings_apply(job->settings, &c, job->silent);
+	compile_guard(&c, artefact_loadable, job->folder);
+	status = compile_end(&c, job->error);
+	normc_model_free(model);
+	return status;
+}
+
+static enum normc_status compile_and_load(struct runner *r, struct job *job, enum runner_mode mode)
+{
+	struct diag diag = {0};
+	char folder[4096] = "";
+	enum normc_status status;
+
+	job->folder = folder;
+	if (!folder_make(&diag, NULL, folder, sizeof folder)) {
+		job->error->status = diag.status;
+		memcpy(job->error->text, diag.first, sizeof job->error->text);
+		return diag.status;
+	}
+	if (mode == RUNNER_CHILD)
+		status = in_child(job->path, compile_job, job);
+	else
+		status = compile_job(job);
+	if (!status)
+		status = folder_load(&r->program, folder, job->error);
+	if (status && mode == RUNNER_CHILD && !job->error->text[0])
+		job->error->status = status; /* the child has said why */
+	folder_remove(folder);
+	return status;
+}
+
+static bool is_library(const char *path)
+{
+	size_t n = strlen(path);
+	return n > 3 && !strcmp(path + n - 3, ".so");
+}
+
+enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path, enum runner_mode mode,
+			      struct normc_error *error)
+{
+	struct job job = {.settings = s, .path = path, .error = error, .silent = mode == RUNNER_INSIDE};
+	struct normc_session_options options = {sizeof options, (int32_t)s->threads, s->profile};
+	enum normc_status status;
+
+	memset(r, 0, sizeof *r);
+	memset(error, 0, sizeof *error);
+	if (s->interpret || s->interpret_rewritten)
+		return interpreter_open(r, s, path, job.silent, error);
+	if (is_library(path))
+		status = normc_program_open(&r->program, path, error);
+	else
+		status = compile_and_load(r, &job, mode);
+	if (status)
+		return status;
+	r->inputs = normc_program_inputs(r->program, &r->n_inputs);
+	r->outputs = normc_program_outputs(r->program, &r->n_outputs);
+	return normc_session_new(&r->session, r->program, &options, error);
+}
+
+/* Memory for every output. */
+static bool allocate(const struct runner *r, struct normc_tensor *out)
+{
+	bool ok = true;
+	for (size_t i = 0; i < r->n_outputs; i++) {
+		size_t bytes;
+		out[i].data = io_bytes(&out[i], &bytes) ? calloc(bytes ? bytes : 1, 1) : NULL;
+		ok = ok && out[i].data;
+	}
+	return ok;
+}
+
+enum normc_status runner_run(struct runner *r, const struct normc_tensor *in, struct normc_tensor *out,
+			     struct normc_error *error)
+{
+	memset(out, 0, r->n_outputs * sizeof *out);
+	if (r->interpreter)
+		return interpreter_run(r, in, out, error);
+	enum normc_status status = normc_session_bind(r->session, in, out, error);
+	if (status)
+		return status;
+	if (!allocate(r, out)) {
+		snprintf(error->text, sizeof error->text, "out of memory");
+		return error->status = NORMC_LIMIT;
+	}
+	return normc_run(r->session, in, out, error);
+}
+
+void runner_close(struct runner *r)
+{
+	interpreter_close(r->interpreter);
+	normc_session_free(r->session);
+	normc_program_free(r->program);
+}
