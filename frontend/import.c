@@ -241,7 +241,7 @@ void import_nodes(struct importer *s, struct scope *scope, Onnx__NodeProto *cons
 	s->scope = scope;
 	for (size_t i = 0; i < n && !import_stopped(s); i++) {
 		if (++s->n_nodes > LOAD_MAX_NODES) {
-			diag_error(s->context->diag, scope->g->at, NORMC_LIMIT, "functions expand to more than %d nodes",
+			diag_error(s->context->diag, scope->g->at, NORMC_LIMIT, "the model expands to more than %d nodes",
 				   LOAD_MAX_NODES);
 			break;
 		}

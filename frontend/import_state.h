@@ -91,6 +91,10 @@ const struct operator_row *operator_find(struct importer *s, struct loc loc, con
 /* The attribute itself, also if it is bound by a function's call; NULL if absent. */
 const Onnx__AttributeProto *import_attribute(struct import *n, const char *name);
 
+/* ---- import_value.c ---- */
+/* The one tracked element of a node; false (no report) if there is none. */
+bool import_known(struct import *n, struct node *node, const struct dim **value);
+
 /* ---- import_region.c ---- */
 /* A sub-graph being imported. */
 struct body {

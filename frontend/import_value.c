@@ -108,6 +108,15 @@ static int64_t find_dims(struct import *n, struct node *node, const struct dim *
 	return list.count;
 }
 
+bool import_known(struct import *n, struct node *node, const struct dim **value)
+{
+	const struct dim *const *list;
+	if (find_dims(n, node, &list) != 1)
+		return false;
+	*value = list[0];
+	return true;
+}
+
 int64_t import_dims(struct import *n, uint32_t i, const struct dim *const **value)
 {
 	struct node *node = import_in(n, i);
