@@ -191,6 +191,8 @@ bool eval_loop(struct eval *e, const struct node *n, const struct tensor *const 
 {
 	const struct attr_region *a = n->attr.region;
 	struct loop l = {.e = e, .n = n, .attr = a, .n_in = n->n_in, .n_out = a->n_out + 1};
+	if (!in[0]->count || !in[1]->count)
+		return eval_fail(e, n, "an empty trip count or condition");
 	int64_t trips = in[0]->i[0], done = 0;
 	bool scans = a->n_out > a->n_carried;
 	if (!region_fits(e, n, a->region[0], l.n_in, l.n_out) || !loop_start(&l, in, out))
