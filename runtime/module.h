@@ -1,10 +1,10 @@
-/* The calling convention between generated code and the runtime.  codegen/ writes these structures from
- * LLVM, runtime/ reads them; a change of layout or meaning raises NORMC_ABI.
+/* The calling convention between generated code and the runtime.  codegen/ writes these structures
+ * from LLVM, runtime/ reads them; a change of layout or meaning raises NORMC_ABI.
  *
  * A compiled model NAME exports
- *	void NAME_module(struct normc_module *)   fills in where everything is (code, so that the object
- *	                                          needs no relocated, hence writable, data)
- *	int NAME_run(...), size_t NAME_workspace(...)   typed entry points, see the generated header
+ *	void NAME_module(struct normc_module *)   fills in where everything is (code, so that the
+ *	                                          object needs no relocated, hence writable, data)
+ *	int NAME_run(...), size_t NAME_workspace(...)   typed entry points, see the header
  */
 #ifndef NORMC_MODULE_H
 #define NORMC_MODULE_H
@@ -17,8 +17,8 @@ struct normc_frame;
 struct normc_pool;
 struct normc_profile;
 
-/* One task of a kernel.  Tasks of a kernel are independent; how many there are depends on shapes only,
- * never on the number of threads.  `thread` < frame->threads picks the scratch memory. */
+/* One task of a kernel.  Tasks of a kernel are independent; how many there are depends on shapes
+ * only, never on the number of threads.  `thread` < frame->threads picks the scratch memory. */
 typedef void normc_kernel(struct normc_frame *frame, int64_t task, int64_t thread);
 
 /* All that generated code gets.  64-byte aligned: workspace, scratch, weights. */
@@ -26,7 +26,8 @@ struct normc_frame {
 	const int64_t *symbols;       /* values of the unknown dimensions */
 	const unsigned char *weights;
 	unsigned char *workspace;
-	unsigned char *scratch;       /* threads times normc_sizes.scratch bytes */
+	unsigned char *scratch;       /* threads times scratch_bytes */
+	int64_t scratch_bytes;        /* normc_sizes.scratch, rounded up to 64 */
 	const void *const *inputs;
 	void *const *outputs;
 	struct normc_pool *pool;      /* NULL: the calling thread alone */
@@ -49,7 +50,7 @@ struct normc_desc_port {
 	uint8_t elem;      /* enum normc_elem */
 	uint8_t rank;
 	uint16_t reserved;
-	/* >= 0: fixed; < 0: symbol number -1 - dim, or, if that is >= n_symbols, computed by `dims` */
+	/* >= 0: fixed; < 0: symbol number -1 - dim, or, if that is >= n_symbols, from `dims` */
 	int64_t dim[NORMC_MAX_RANK];
 };
 
@@ -84,8 +85,9 @@ struct normc_desc {
 struct normc_module {
 	const struct normc_desc *desc;
 	const void *weights; /* NULL: in the file that the descriptor names */
-	/* Writes the extents of all outputs, one after the other (rank values each), for these symbol values.
-	 * Returns 0, or 1 if the values are impossible (a negative extent, an overflow). */
+	/* Writes the extents of all outputs, one after the other (rank values each), for these
+	 * symbol values. Returns 0, or 1 if the values are impossible (a negative extent, an
+	 * overflow). */
 	int32_t (*dims)(const int64_t *symbols, int64_t *dims);
 	int32_t (*sizes)(const int64_t *symbols, struct normc_sizes *sizes);
 	/* Floating-point operations of each kernel. */
@@ -116,7 +118,7 @@ struct normc_arg {
 struct normc_call {
 	struct normc_arg *in;
 	struct normc_arg *out;
-	const int64_t *ints;    /* attributes, in the order that the operator's row in ops.def of the IR states */
+	const int64_t *ints;    /* attributes, in the order that the row in runtime/ops.def states */
 	const double *floats;
 	unsigned char *scratch; /* as many bytes as the operator's scratch rule asked for */
 	int32_t n_in, n_out, n_ints, n_floats;

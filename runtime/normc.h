@@ -1,14 +1,15 @@
 /* normc: compiled ONNX models.  The public header of libnormc (compiler) and libnormc_rt (runtime).
  *
  *	#include <normc.h>
- *	#include "mnist.h"                         // written by: normc compile mnist.onnx -o mnist.a
+ *	#include "mnist.h"                  // written by: normc compile mnist.onnx -o mnist.a
  *	int main(void)
  *	{
  *		struct normc_error error;
  *		struct normc_program *program;
  *		struct normc_session *session;
  *		static float image[28 * 28], score[10];
- *		struct normc_tensor in = {image, NORMC_F32, 4, {1, 1, 28, 28}}, out = {.data = score};
+ *		struct normc_tensor in = {image, NORMC_F32, 4, {1, 1, 28, 28}};
+ *		struct normc_tensor out = {.data = score};
  *		if (normc_program_from_module(&program, mnist_module, &error)) return 1;
  *		if (normc_session_new(&session, program, NULL, &error)) return 1;
  *		if (normc_session_bind(session, &in, &out, &error)) return 1;
@@ -97,8 +98,9 @@ struct normc_tensor {
 	int64_t dim[NORMC_MAX_RANK];
 };
 
-/* One input or output of a program.  dim[i] >= 0 is a fixed extent; -1 is unknown until the inputs are
- * bound, and then symbol[i] names it if it has a name ("" otherwise).  Strings live as long as the program. */
+/* One input or output of a program.  dim[i] >= 0 is a fixed extent; -1 is unknown until the inputs
+ * are bound, and then symbol[i] names it if it has a name ("" otherwise).  Strings live as long as
+ * the program. */
 struct normc_port {
 	const char *name;
 	enum normc_elem elem;
@@ -121,13 +123,13 @@ const char *normc_elem_name(enum normc_elem elem);
 size_t normc_elem_size(enum normc_elem elem);
 
 /* Makes a program of a model that is linked into the application: `module` is the function
- * NAME_module of the generated header.  Where weights lie beside the code, `NORMC_WEIGHTS` or the path
- * given at compile time is mapped.  Free with normc_program_free, after its sessions. */
+ * NAME_module of the generated header.  Where weights lie beside the code, `NORMC_WEIGHTS` or the
+ * path given at compile time is mapped.  Free with normc_program_free, after its sessions. */
 enum normc_status normc_program_from_module(struct normc_program **program,
 		void (*module)(struct normc_module *), struct normc_error *error);
 
-/* Opens a shared library that normc wrote.  A weights file is looked for beside it.  The file is code
- * and runs with the caller's rights: open only what you trust. */
+/* Opens a shared library that normc wrote.  A weights file is looked for beside it.  The file is
+ * code and runs with the caller's rights: open only what you trust. */
 enum normc_status normc_program_open(struct normc_program **program, const char *path,
 		struct normc_error *error);
 void normc_program_free(struct normc_program *program);
@@ -139,21 +141,22 @@ const struct normc_port *normc_program_outputs(const struct normc_program *progr
 struct normc_session_options {
 	size_t size;     /* sizeof(struct normc_session_options) */
 	int32_t threads; /* 0: one per available core; 1: the calling thread alone */
-	int32_t profile; /* not 0: keep times for normc_session_profile (needs code compiled with profile) */
+	int32_t profile; /* not 0: keep times (needs code compiled with `profile`) */
 };
 
 /* Makes a session; `options` may be NULL.  Starts the worker threads. */
-enum normc_status normc_session_new(struct normc_session **session, const struct normc_program *program,
-		const struct normc_session_options *options, struct normc_error *error);
+enum normc_status normc_session_new(struct normc_session **session,
+		const struct normc_program *program, const struct normc_session_options *options,
+		struct normc_error *error);
 void normc_session_free(struct normc_session *session);
 
-/* Takes the unknown dimensions from in[0..inputs), checks types and shapes, makes the workspace large
- * enough, and fills elem, rank and dim of out[0..outputs) (not data). */
+/* Takes the unknown dimensions from in[0..inputs), checks types and shapes, makes the workspace
+ * large enough, and fills elem, rank and dim of out[0..outputs) (not data). */
 enum normc_status normc_session_bind(struct normc_session *session, const struct normc_tensor *in,
 		struct normc_tensor *out, struct normc_error *error);
 
-/* Runs the program on tensors of the shapes bound last.  out[i].data must hold the bound shape and must
- * not overlap any other tensor.  Allocates nothing. */
+/* Runs the program on tensors of the shapes bound last.  out[i].data must hold the bound shape and
+ * must not overlap any other tensor.  Allocates nothing. */
 enum normc_status normc_run(struct normc_session *session, const struct normc_tensor *in,
 		const struct normc_tensor *out, struct normc_error *error);
 
@@ -166,8 +169,10 @@ struct normc_profile_entry {
 	double flops;     /* floating-point operations of one run, as bound last */
 	uint64_t runs;
 };
-/* Times per kernel in execution order; `count` 0 without profile. The array belongs to the session. */
-const struct normc_profile_entry *normc_session_profile(struct normc_session *session, size_t *count);
+/* Times per kernel in execution order; `count` 0 without profile.  The array belongs to the
+ * session. */
+const struct normc_profile_entry *normc_session_profile(struct normc_session *session,
+		size_t *count);
 
 /* ---- libnormc: the compiler ---- */
 
@@ -179,7 +184,7 @@ struct normc_options {
 	const char *target;       /* LLVM triple; NULL: this machine's */
 	const char *weights_file; /* not NULL: weights go into this file instead of the code */
 	const char *symbol;       /* prefix of generated names; NULL: from the output's file name */
-	const char *const *dims;  /* "N=1" ...: values for unknown dimensions, ended by NULL; may be NULL */
+	const char *const *dims;  /* "N=1" ... for unknown dimensions, ended by NULL; may be NULL */
 	const char *passes;       /* NULL: default pipeline; "-NAME,..." leaves passes out */
 	int32_t profile;          /* not 0: code that keeps times per kernel */
 	int32_t opt_level;        /* reserved, 0 */
@@ -196,7 +201,8 @@ void normc_model_free(struct normc_model *model);
 enum normc_status normc_compile(struct normc_program **program, const struct normc_model *model,
 		const struct normc_options *options, struct normc_error *error);
 
-/* Compiles to a file: .o .a .so .ll .s by suffix, and a header beside it.  Files appear whole or not at all. */
+/* Compiles to a file: .o .a .so .ll .s by suffix, and a header beside it.  Files appear whole or
+ * not at all. */
 enum normc_status normc_compile_file(const struct normc_model *model, const char *path,
 		const struct normc_options *options, struct normc_error *error);
 

@@ -126,13 +126,18 @@ int32_t normc_op_roi_align(const struct normc_call *call)
 	return NORMC_OK;
 }
 
-/* First and past-last element of a bin, of a region of `size` elements from `start` on. */
-static void bin_range(int64_t bin, int64_t bins, double start, double size, int64_t extent,
-		      int64_t *range)
+/* First and past-last element of one of `bins` bins of a span of `size` elements from `start` on,
+ * within a dimension of `extent` elements. */
+struct span {
+	double start, size;
+	int64_t bins, extent;
+};
+
+static void bin_range(struct span span, int64_t bin, int64_t *range)
 {
-	double step = size / (double)bins, limit = (double)extent;
-	double low = floor((double)bin * step) + start,
-	       high = ceil((double)(bin + 1) * step) + start;
+	double step = span.size / (double)span.bins, limit = (double)span.extent;
+	double low = floor((double)bin * step) + span.start;
+	double high = ceil((double)(bin + 1) * step) + span.start;
 
 	range[0] = (int64_t)fmin(fmax(low, 0), limit);
 	range[1] = (int64_t)fmin(fmax(high, 0), limit);
@@ -151,8 +156,9 @@ static double max_bin(const struct normc_call *call, const int64_t *index, int64
 				     call->floats[0]);
 		double end = round(arg_load(rois, (int64_t[]){index[0], 4 - d}) * call->floats[0]);
 
-		bin_range(index[2 + d], y->dim[2 + d], start, fmax(end - start + 1, 1),
-			  x->dim[2 + d], range[d]);
+		struct span span = {start, fmax(end - start + 1, 1), y->dim[2 + d], x->dim[2 + d]};
+
+		bin_range(span, index[2 + d], range[d]);
 	}
 	for (int64_t i = range[0][0]; i < range[0][1]; i++) {
 		for (int64_t j = range[1][0]; j < range[1][1]; j++) {
