@@ -118,7 +118,7 @@ struct normc_arg {
 struct normc_call {
 	struct normc_arg *in;
 	struct normc_arg *out;
-	const int64_t *ints;    /* attributes, in the order that the row in runtime/ops.def states */
+	const int64_t *ints;    /* attributes, in the order of the row in runtime/ops.def */
 	const double *floats;
 	unsigned char *scratch; /* as many bytes as the operator's scratch rule asked for */
 	int32_t n_in, n_out, n_ints, n_floats;
