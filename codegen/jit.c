@@ -19,6 +19,7 @@
 
 #include "ops.h"
 #include "program.h"
+#include "scalar.h"
 #include "target.h"
 
 struct jit {
@@ -48,6 +49,13 @@ static const struct service services[] = {
 #undef EXTERN
 #undef SCRATCH_0
 #undef SCRATCH_1
+#define MATH1(name, expression) SERVICE(normc_rt_##name##_f32), SERVICE(normc_rt_##name##_f64),
+#define MATH2 MATH1
+#include "math.def"
+#undef MATH1
+#undef MATH2
+		SERVICE(normc_rt_f16_to_f32), SERVICE(normc_rt_f32_to_f16), SERVICE(normc_rt_decode),
+		SERVICE(normc_rt_encode), SERVICE(normc_rt_round_small),
 };
 
 enum { N_SERVICES = sizeof services / sizeof *services };

@@ -1,0 +1,468 @@
+/* Matrix products and convolutions: one kernel.
+ *
+ * The result has columns (matmul: the last dimension; convolution: the channels) and rows (all else).  A tile of `mr` rows and
+ * `nv` vectors of columns is kept in registers while k runs:
+ *
+ *	acc[i][j] += A[row i, k] * B[k, vector j]
+ *
+ * A is read in place, an element at a time, through any strides: a convolution in channels-last order is the same thing
+ * with k running over taps and channels, since its input is padded already.  B lies in panels of nv vectors, packed
+ * at compile time if it is constant; otherwise it is read in place (unit stride) or packed by the task.
+ * (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.)
+ *
+ * A task is one panel and a chunk of rows; the cut depends on shapes alone.
+ */
+#include <string.h>
+
+#include "emit.h"
+
+struct level { /* one loop of k */
+	const struct dim *extent, *stride; /* of A, in elements */
+};
+
+struct contraction {
+	struct emit *e;
+	const struct node *n, *a, *b;
+	enum normc_elem elem;
+	struct space space;       /* the root's; the columns are the last dimension */
+	struct view row_a, row_b; /* strides of A and B along the root's axes */
+	int32_t columns;          /* loop dimension of the columns */
+	int32_t rows;             /* loop dimension that tiles run along, -1: one row only */
+	int32_t n_levels;
+	struct level level[MAX_CONTRACTED];
+	const struct dim *k, *n_columns; /* of one group */
+	int64_t groups;
+	int32_t lanes, width, mr;
+	bool packed;              /* at compile time */
+	bool pack_here;
+	/* of the task */
+	struct index x;
+	LLVMValueRef group, first_column, a_base, b_base, b_step;
+};
+
+/* One tile: mr rows, nv vectors, the last of them masked if it is partial. */
+struct tile {
+	int32_t mr, nv;
+	LLVMValueRef mask[8]; /* by vector, NULL: full */
+	LLVMValueRef acc[32]; /* slots */
+	LLVMValueRef row;
+};
+
+static const struct dim *number(const struct contraction *c, int64_t x)
+{
+	return dim_const(c->e->context->dims, x);
+}
+
+static void describe_matmul(struct contraction *c)
+{
+	int32_t rank = c->n->type.rank;
+	const struct view *va = &c->e->p->view[c->a->id];
+	c->row_a = *va;
+	c->row_a.stride[rank - 1] = number(c, 0);
+	if (c->packed) {
+		bool batched = rank == 3 && c->b->type.rank == 3;
+		memset(c->row_b.stride, 0, sizeof c->row_b.stride);
+		for (int32_t i = 0; i < rank; i++)
+			c->row_b.stride[i] = number(c, 0);
+		for (uint32_t i = 0; i < c->e->p->n_weights && batched; i++) {
+			const struct buffer *b = &c->e->p->buffers[c->e->kernel->panels->buffer];
+			const struct pack *pack = c->e->p->weights[b->index].pack;
+			if (pack->batch > 1)
+				c->row_b.stride[0] = number(c, b->count->value / pack->batch);
+			break;
+		}
+	} else {
+		c->row_b = c->e->p->view[c->b->id];
+		c->row_b.stride[rank - 2] = number(c, 0);
+	}
+	c->n_levels = 1;
+	c->level[0] = (struct level){c->a->type.dim[rank - 1], va->stride[rank - 1]};
+	c->n_columns = c->n->type.dim[rank - 1];
+	c->groups = 1;
+}
+
+static void describe_conv(struct contraction *c)
+{
+	struct dims *dims = c->e->context->dims;
+	const struct attr_conv *attr = c->n->attr.conv;
+	const struct view *va = &c->e->p->view[c->a->id];
+	c->row_a = *va;
+	c->row_a.stride[1] = number(c, 0);
+	for (int32_t i = 0; i < c->n->type.rank; i++)
+		c->row_b.stride[i] = number(c, 0);
+	for (int32_t i = 0; i < attr->spatial; i++) {
+		c->row_a.stride[i + 2] = dim_mul(dims, va->stride[i + 2], number(c, attr->stride[i]));
+		c->level[c->n_levels++] = (struct level){c->b->type.dim[i + 2],
+							 dim_mul(dims, va->stride[i + 2], number(c, attr->dilation[i]))};
+	}
+	c->level[c->n_levels++] = (struct level){c->b->type.dim[1], va->stride[1]};
+	c->groups = attr->groups;
+	c->n_columns = dim_div(dims, c->n->type.dim[1], number(c, attr->groups));
+}
+
+/* Loops of k that run evenly over A become one. */
+static void merge_levels(struct contraction *c)
+{
+	struct dims *dims = c->e->context->dims;
+	int32_t kept = 0;
+	c->k = number(c, 1);
+	for (int32_t i = 0; i < c->n_levels; i++) {
+		struct level next = c->level[i];
+		c->k = dim_mul(dims, c->k, next.extent);
+		if (dim_is(next.extent, 1))
+			continue;
+		struct level *last = kept ? &c->level[kept - 1] : NULL;
+		if (last && last->stride == dim_mul(dims, next.stride, next.extent))
+			*last = (struct level){dim_mul(dims, last->extent, next.extent), next.stride};
+		else
+			c->level[kept++] = next;
+	}
+	if (!kept)
+		c->level[kept++] = (struct level){number(c, 1), number(c, 1)};
+	c->n_levels = kept;
+}
+
+/* The loops over the root: row dimension last but one, columns last. */
+static void describe_space(struct contraction *c)
+{
+	const struct node *root = c->e->kernel->root;
+	int32_t rank = root->type.rank, column_axis = c->n->op == OP_conv ? 1 : rank - 1, order[MAX_RANK];
+	struct accesses all = {0};
+	accesses_of(c->e, root, c->n, &all);
+	all.view[all.n++ % 64] = &c->e->p->view[root->id];
+	all.view[all.n++ % 64] = &c->row_a;
+	all.view[all.n++ % 64] = &c->row_b;
+	view_order(&root->type, &c->e->p->view[root->id], order);
+	if (c->n->op != OP_conv) { /* rows just before columns */
+		int32_t kept = 0;
+		for (int32_t i = 0; i < rank; i++)
+			if (order[i] < rank - 2)
+				order[kept++] = order[i];
+		order[kept++] = rank - 2;
+		order[kept] = rank - 1;
+	}
+	c->space = space_new(c->e, &root->type, order, 1u << column_axis, &all, &all);
+	if (c->space.rank == c->space.n_outer) { /* a single column */
+		c->space.extent[c->space.rank] = root->type.dim[column_axis];
+		c->space.fast[c->space.rank++] = column_axis;
+	}
+	c->columns = c->space.rank - 1;
+	c->rows = c->space.n_outer - 1;
+	if (c->rows >= 0 && !dim_is(c->row_b.stride[c->space.fast[c->rows]], 0))
+		c->rows = -1; /* B differs from row to row */
+}
+
+/* Rows of a tile: as many as registers allow, and such that few are left over. */
+static int32_t choose_rows(const struct contraction *c)
+{
+	struct machine m = target_machine(c->e->target);
+	int32_t nv = c->width / c->lanes, most = (m.vectors - (m.vectors >= 32 ? 2 : 1) - nv) / nv;
+	if (most > 14)
+		most = 14;
+	if (nv == 4 && most > 6 && m.vectors >= 32)
+		most = 6;
+	if (most < 1 || c->rows < 0)
+		return 1;
+	const struct dim *rows = c->space.extent[c->rows];
+	if (!dim_is_const(rows))
+		return most;
+	int64_t n = rows->value, best = most;
+	for (int64_t r = most; r >= 1 && r * 2 > most; r--) {
+		int64_t now = (n + r - 1) / r * r - n, before = (n + best - 1) / best * best - n;
+		if (now * 8 < before * 8 - n)
+			best = r;
+	}
+	return (int32_t)(best > n ? (n > 0 ? n : 1) : best);
+}
+
+static void describe(struct contraction *c, struct emit *e)
+{
+	memset(c, 0, sizeof *c);
+	c->e = e;
+	c->n = e->kernel->anchor;
+	c->a = c->n->in[0];
+	c->b = c->n->in[1];
+	c->elem = c->n->type.elem;
+	c->packed = e->kernel->panels->packed;
+	c->width = e->kernel->panels->width;
+	c->lanes = emit_vector_lanes(e, c->elem);
+	if (c->n->op == OP_conv)
+		describe_conv(c);
+	else
+		describe_matmul(c);
+	merge_levels(c);
+	describe_space(c);
+	c->mr = choose_rows(c);
+	bool in_place = c->n->op != OP_conv && dim_is(e->p->view[c->packed ? c->a->id : c->b->id].stride[c->b->type.rank - 1], 1);
+	c->pack_here = !c->packed && !in_place;
+}
+
+/* ---- B ---- */
+
+/* Copies one panel of B into the scratch: k rows of `width` elements in storage form. */
+static void pack_panel(struct contraction *c)
+{
+	struct emit *e = c->e;
+	const struct view *vb = &e->p->view[c->b->id];
+	const struct attr_conv *conv = c->n->op == OP_conv ? c->n->attr.conv : NULL;
+	int32_t rank = c->b->type.rank, axis[MAX_CONTRACTED], n_axes = 0, column_axis = conv ? 0 : rank - 1;
+	if (conv)
+		for (int32_t i = 2; i < rank; i++)
+			axis[n_axes++] = i;
+	axis[n_axes++] = conv ? 1 : rank - 2;
+	LLVMTypeRef type = emit_storage_type(e, c->elem);
+	LLVMValueRef panel = emit_scratch(e), k = emit_i64(e, 0), from = c->b_base;
+	struct loop loop[MAX_CONTRACTED], column;
+	for (int32_t i = 0; i < n_axes; i++) {
+		loop_begin(e, &loop[i], emit_i64(e, 0), emit_dim(e, c->b->type.dim[axis[i]]), emit_i64(e, 1));
+		k = emit_add(e, emit_mul(e, k, emit_dim(e, c->b->type.dim[axis[i]])), loop[i].i);
+		from = emit_element(e, type, from, emit_mul(e, loop[i].i, emit_dim(e, vb->stride[axis[i]])));
+	}
+	LLVMValueRef left = LLVMBuildSub(e->b, emit_dim(e, c->n_columns), c->first_column, "");
+	LLVMValueRef count = emit_min(e, left, emit_i64(e, c->width));
+	LLVMValueRef to = emit_element(e, type, panel, emit_mul(e, k, emit_i64(e, c->width)));
+	loop_begin(e, &column, emit_i64(e, 0), count, emit_i64(e, 1));
+	LLVMValueRef at = emit_mul(e, column.i, emit_dim(e, vb->stride[column_axis]));
+	LLVMValueRef v = LLVMBuildLoad2(e->b, type, emit_element(e, type, from, at), "");
+	LLVMBuildStore(e->b, v, emit_element(e, type, to, column.i));
+	loop_end(e, &column);
+	for (int32_t i = n_axes; i-- > 0;)
+		loop_end(e, &loop[i]);
+	c->b_base = panel;
+}
+
+/* Address of the task's panel (or of its first column in place), and the distance from one k to the next. */
+static void find_panel(struct contraction *c, LLVMValueRef panel)
+{
+	struct emit *e = c->e;
+	struct dims *dims = e->context->dims;
+	LLVMTypeRef type = emit_storage_type(e, c->elem);
+	LLVMValueRef offset = emit_i64(e, 0);
+	for (int32_t i = 0; i < c->space.n_outer; i++)
+		if (i != c->rows)
+			offset = emit_add(e, offset, emit_mul(e, c->x.at[i], emit_dim(e, c->row_b.stride[c->space.fast[i]])));
+	if (c->packed) {
+		const struct dim *panels = dim_ceil_div(dims, c->n_columns, number(c, c->width));
+		const struct dim *bytes = dim_mul(dims, c->k, number(c, c->width));
+		LLVMValueRef index = emit_add(e, emit_mul(e, c->group, emit_dim(e, panels)), panel);
+		offset = emit_add(e, offset, emit_mul(e, index, emit_dim(e, bytes)));
+		c->b_base = emit_element(e, type, emit_buffer(e, e->kernel->panels->buffer), offset);
+		c->b_step = emit_i64(e, c->width);
+		return;
+	}
+	const struct view *vb = &e->p->view[c->b->id];
+	int32_t rank = c->b->type.rank;
+	const struct dim *column = vb->stride[c->n->op == OP_conv ? 0 : rank - 1];
+	LLVMValueRef first = emit_add(e, emit_mul(e, c->group, emit_dim(e, c->n_columns)), c->first_column);
+	offset = emit_add(e, emit_add(e, offset, emit_dim(e, vb->offset)), emit_mul(e, first, emit_dim(e, column)));
+	c->b_base = emit_element(e, type, emit_buffer(e, vb->buffer), offset);
+	if (c->pack_here) {
+		pack_panel(c);
+		c->b_step = emit_i64(e, c->width);
+	} else {
+		c->b_step = emit_dim(e, vb->stride[rank - 2]);
+	}
+}
+
+/* ---- tiles ---- */
+
+static LLVMValueRef load_b(struct contraction *c, const struct tile *t, LLVMValueRef row, int32_t j)
+{
+	struct emit *e = c->e;
+	struct index x = {.space = &c->space, .lane = c->columns, .lanes = c->lanes};
+	if (!c->packed && !c->pack_here)
+		x.mask = t->mask[j]; /* what lies behind the last column may not be ours */
+	LLVMTypeRef type = emit_storage_type(e, c->elem);
+	LLVMValueRef address = emit_element(e, type, row, emit_i64(e, (int64_t)j * c->lanes));
+	return emit_load_at(e, c->elem, address, &x, NULL);
+}
+
+static LLVMValueRef multiply_add(struct contraction *c, LLVMValueRef a, LLVMValueRef b, LLVMValueRef acc)
+{
+	if (elem_is_float(c->elem))
+		return math_fma(c->e, a, b, acc);
+	return LLVMBuildAdd(c->e->b, LLVMBuildMul(c->e->b, a, b, ""), acc, "");
+}
+
+static void emit_step(struct contraction *c, struct tile *t, LLVMValueRef a, LLVMValueRef b)
+{
+	struct emit *e = c->e;
+	struct index scalar = {.space = &c->space, .lane = -1, .lanes = 1};
+	LLVMTypeRef type = emit_storage_type(e, c->elem), vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
+	LLVMValueRef column[8];
+	LLVMValueRef step = c->rows < 0 ? emit_i64(e, 0) : emit_dim(e, c->row_a.stride[c->space.fast[c->rows]]);
+	for (int32_t j = 0; j < t->nv; j++)
+		column[j] = load_b(c, t, b, j);
+	for (int32_t i = 0; i < t->mr; i++) {
+		LLVMValueRef address = emit_element(e, type, a, emit_mul(e, step, emit_i64(e, i)));
+		LLVMValueRef one = emit_splat(e, emit_load_at(e, c->elem, address, &scalar, NULL), c->lanes);
+		for (int32_t j = 0; j < t->nv; j++) {
+			LLVMValueRef slot = t->acc[i * t->nv + j];
+			LLVMValueRef acc = LLVMBuildLoad2(e->b, vector, slot, "");
+			LLVMBuildStore(e->b, multiply_add(c, one, column[j], acc), slot);
+		}
+	}
+}
+
+/* All k for one tile. */
+static void emit_products(struct contraction *c, struct tile *t)
+{
+	struct emit *e = c->e;
+	LLVMTypeRef type = emit_storage_type(e, c->elem), vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
+	struct loop loop[MAX_CONTRACTED];
+	LLVMValueRef step = c->rows < 0 ? emit_i64(e, 0) : emit_dim(e, c->row_a.stride[c->space.fast[c->rows]]);
+	LLVMValueRef a = emit_element(e, type, c->a_base, emit_mul(e, t->row, step)), k = emit_i64(e, 0);
+	for (int32_t i = 0; i < t->mr * t->nv; i++) {
+		t->acc[i] = emit_slot(e, vector);
+		LLVMBuildStore(e->b, LLVMConstNull(vector), t->acc[i]);
+	}
+	for (int32_t i = 0; i < c->n_levels; i++) {
+		loop_begin(e, &loop[i], emit_i64(e, 0), emit_dim(e, c->level[i].extent), emit_i64(e, 1));
+		a = emit_element(e, type, a, emit_mul(e, loop[i].i, emit_dim(e, c->level[i].stride)));
+		k = emit_add(e, emit_mul(e, k, emit_dim(e, c->level[i].extent)), loop[i].i);
+	}
+	emit_step(c, t, a, emit_element(e, type, c->b_base, emit_mul(e, k, c->b_step)));
+	for (int32_t i = c->n_levels; i-- > 0;)
+		loop_end(e, &loop[i]);
+}
+
+/* Epilogue of row i of the tile. */
+static void finish_row(struct contraction *c, const struct tile *t, int32_t i)
+{
+	struct emit *e = c->e;
+	LLVMTypeRef vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
+	struct index x = c->x;
+	if (c->rows >= 0)
+		x.at[c->rows] = emit_add(e, t->row, emit_i64(e, i));
+	LLVMValueRef group_start = emit_mul(e, c->group, emit_dim(e, c->n_columns));
+	LLVMValueRef first = emit_add(e, group_start, c->first_column);
+	x.lane = c->columns;
+	x.lanes = c->lanes;
+	for (int32_t j = 0; j < t->nv; j++) {
+		x.at[c->columns] = emit_add(e, first, emit_i64(e, (int64_t)j * c->lanes));
+		x.mask = t->mask[j];
+		LLVMValueRef v = LLVMBuildLoad2(e->b, vector, t->acc[i * t->nv + j], "");
+		emit_finish(e, &x, emit_round(e, c->elem, v));
+	}
+}
+
+static void emit_tile(struct contraction *c, struct tile *t, LLVMValueRef row)
+{
+	t->row = row;
+	emit_products(c, t);
+	for (int32_t i = 0; i < t->mr; i++)
+		finish_row(c, t, i);
+}
+
+/* Rows [from, to) with full tiles, then what is left. */
+static void emit_rows(struct contraction *c, struct tile *t, LLVMValueRef from, LLVMValueRef to, int64_t left_over)
+{
+	struct emit *e = c->e;
+	struct loop loop;
+	LLVMValueRef count = LLVMBuildSub(e->b, to, from, ""), mr = emit_i64(e, c->mr);
+	LLVMValueRef whole = emit_add(e, from, emit_mul(e, LLVMBuildUDiv(e->b, count, mr, ""), mr));
+	t->mr = c->mr;
+	loop_begin(e, &loop, from, whole, mr);
+	emit_tile(c, t, loop.i);
+	loop_end(e, &loop);
+	if (!left_over)
+		return;
+	t->mr = left_over > 0 ? (int32_t)left_over : 1;
+	loop_begin(e, &loop, whole, to, emit_i64(e, t->mr));
+	emit_tile(c, t, loop.i);
+	loop_end(e, &loop);
+}
+
+static LLVMValueRef mask_below(struct contraction *c, LLVMValueRef count, int32_t j)
+{
+	struct emit *e = c->e;
+	LLVMValueRef lane = LLVMBuildAdd(e->b, emit_lane_numbers(e, c->lanes), emit_splat(e, emit_i64(e, (int64_t)j * c->lanes), c->lanes), "");
+	return LLVMBuildICmp(e->b, LLVMIntSLT, lane, emit_splat(e, count, c->lanes), "");
+}
+
+/* Both kinds of panel: full ones, and the last if it is partial. */
+static void emit_panel(struct contraction *c, LLVMValueRef from, LLVMValueRef to, int64_t left_over)
+{
+	struct emit *e = c->e;
+	struct tile t = {.nv = c->width / c->lanes};
+	bool fixed = dim_is_const(c->n_columns);
+	int64_t rest = fixed ? c->n_columns->value % c->width : -1;
+	if (!rest) {
+		emit_rows(c, &t, from, to, left_over);
+		return;
+	}
+	LLVMValueRef count = LLVMBuildSub(e->b, emit_dim(e, c->n_columns), c->first_column, "");
+	LLVMValueRef full = LLVMBuildICmp(e->b, LLVMIntSGE, count, emit_i64(e, c->width), "");
+	struct when w;
+	if (!fixed || c->n_columns->value >= c->width) {
+		when_begin(e, &w, full);
+		emit_rows(c, &t, from, to, left_over);
+		when_end(e, &w);
+	}
+	when_begin(e, &w, LLVMBuildNot(e->b, full, ""));
+	if (fixed)
+		t.nv = (int32_t)((rest + c->lanes - 1) / c->lanes);
+	for (int32_t j = 0; j < t.nv; j++)
+		if (!fixed || (j + 1) * c->lanes > rest)
+			t.mask[j] = mask_below(c, fixed ? emit_i64(e, rest) : count, j);
+	emit_rows(c, &t, from, to, left_over);
+	when_end(e, &w);
+}
+
+/* Rows of a chunk: a multiple of mr; enough work for a task, but A's chunk stays in the second-level cache. */
+static int64_t chunk_rows(const struct contraction *c)
+{
+	const int64_t wanted = 4 << 20, cache = 1 << 20;
+	int64_t k = dim_is_const(c->k) && c->k->value > 0 ? c->k->value : 256;
+	int64_t rows = wanted / (2 * k * c->width) + 1;
+	if (rows < 512 && rows * k * 4 < cache)
+		rows = cache / (k * 4) < 512 ? cache / (k * 4) : 512;
+	return (rows + c->mr - 1) / c->mr * c->mr;
+}
+
+/* task = ((group * panels + panel) * chunks + chunk) * outer + ...: neighbours share a panel */
+static LLVMValueRef take(struct emit *e, LLVMValueRef *task, const struct dim *extent)
+{
+	LLVMValueRef n = emit_dim(e, extent), digit = LLVMBuildURem(e->b, *task, n, "");
+	*task = LLVMBuildUDiv(e->b, *task, n, "");
+	return digit;
+}
+
+void kernel_contract(struct emit *e, struct schedule *s)
+{
+	struct contraction c;
+	struct dims *dims = e->context->dims;
+	describe(&c, e);
+	const struct dim *one = number(&c, 1), *rows = c.rows < 0 ? one : c.space.extent[c.rows];
+	int64_t chunk = chunk_rows(&c);
+	const struct dim *chunks = dim_ceil_div(dims, rows, number(&c, chunk));
+	const struct dim *panels = dim_ceil_div(dims, c.n_columns, number(&c, c.width));
+	s->tasks = dim_mul(dims, dim_mul(dims, panels, chunks), number(&c, c.groups));
+	if (c.pack_here)
+		s->scratch = dim_mul(dims, c.k, number(&c, c.width * (int64_t)normc_elem_size(c.elem)));
+	c.x.space = &c.space;
+	LLVMValueRef task = e->task;
+	for (int32_t i = c.space.n_outer; i-- > 0;) {
+		c.x.at[i] = emit_i64(e, 0);
+		if (i == c.rows)
+			continue;
+		c.x.at[i] = take(e, &task, c.space.extent[i]);
+		s->tasks = dim_mul(dims, s->tasks, c.space.extent[i]);
+	}
+	LLVMValueRef part = take(e, &task, chunks), panel = take(e, &task, panels);
+	c.group = task;
+	c.first_column = emit_mul(e, panel, emit_i64(e, c.width));
+	find_panel(&c, panel);
+	LLVMValueRef offset = emit_dim(e, e->p->view[c.a->id].offset);
+	for (int32_t i = 0; i < c.space.n_outer; i++)
+		if (i != c.rows)
+			offset = emit_add(e, offset, emit_mul(e, c.x.at[i], emit_dim(e, c.row_a.stride[c.space.fast[i]])));
+	if (c.groups > 1) {
+		LLVMValueRef per = emit_dim(e, dim_mul(dims, c.b->type.dim[1], e->p->view[c.a->id].stride[1]));
+		offset = emit_add(e, offset, emit_mul(e, c.group, per));
+	}
+	c.a_base = emit_element(e, emit_storage_type(e, c.elem), emit_buffer(e, e->p->view[c.a->id].buffer), offset);
+	LLVMValueRef from = emit_mul(e, part, emit_i64(e, chunk));
+	LLVMValueRef to = emit_min(e, emit_add(e, from, emit_i64(e, chunk)), emit_dim(e, rows));
+	emit_panel(&c, from, to, dim_is_const(rows) ? rows->value % c.mr : -1);
+}

@@ -1,0 +1,206 @@
+/* Elements behind views: loads and stores of scalars and of lanes, and the conversions between what memory holds and what
+ * is computed with (f16, bf16 and smaller floats are computed as f32).
+ */
+#include "emit.h"
+
+#include <string.h>
+
+LLVMValueRef emit_offset(struct emit *e, const struct view *v, const struct index *x)
+{
+	LLVMValueRef at = emit_dim(e, v->offset);
+	for (int32_t i = 0; i < x->space->rank; i++)
+		at = emit_add(e, at, emit_mul(e, x->at[i], emit_dim(e, v->stride[x->space->fast[i]])));
+	return at;
+}
+
+/* Half precision by integer arithmetic would be slow; F16C and AArch64 have instructions, others call the runtime. */
+static bool has_half(const struct emit *e)
+{
+	return target_machine(e->target).vector >= 8;
+}
+
+static LLVMValueRef half_to_float(struct emit *e, LLVMValueRef raw)
+{
+	int32_t lanes = emit_lane_count(raw);
+	if (!has_half(e))
+		return emit_runtime_lanes(e, "normc_rt_f16_to_f32", e->t.f32, &raw, 1);
+	LLVMValueRef half = LLVMBuildBitCast(e->b, raw, emit_lanes(e->t.f16, lanes), "");
+	return LLVMBuildFPExt(e->b, half, emit_lanes(e->t.f32, lanes), "");
+}
+
+static LLVMValueRef float_to_half(struct emit *e, LLVMValueRef x)
+{
+	int32_t lanes = emit_lane_count(x);
+	if (!has_half(e))
+		return emit_runtime_lanes(e, "normc_rt_f32_to_f16", e->t.i16, &x, 1);
+	LLVMValueRef half = LLVMBuildFPTrunc(e->b, x, emit_lanes(e->t.f16, lanes), "");
+	return LLVMBuildBitCast(e->b, half, emit_lanes(e->t.i16, lanes), "");
+}
+
+static LLVMValueRef constant_like(LLVMValueRef v, const struct emit *e, LLVMTypeRef scalar, uint64_t x)
+{
+	return emit_splat(e, LLVMConstInt(scalar, x, 0), emit_lane_count(v));
+}
+
+static LLVMValueRef bfloat_to_float(struct emit *e, LLVMValueRef raw)
+{
+	int32_t lanes = emit_lane_count(raw);
+	LLVMValueRef wide = LLVMBuildZExt(e->b, raw, emit_lanes(e->t.i32, lanes), "");
+	wide = LLVMBuildShl(e->b, wide, constant_like(wide, e, e->t.i32, 16), "");
+	return LLVMBuildBitCast(e->b, wide, emit_lanes(e->t.f32, lanes), "");
+}
+
+/* Nearest even; a NaN stays one. */
+static LLVMValueRef float_to_bfloat(struct emit *e, LLVMValueRef x)
+{
+	int32_t lanes = emit_lane_count(x);
+	LLVMValueRef bits = LLVMBuildBitCast(e->b, x, emit_lanes(e->t.i32, lanes), "");
+	LLVMValueRef sixteen = constant_like(bits, e, e->t.i32, 16);
+	LLVMValueRef odd = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, bits, sixteen, ""), constant_like(bits, e, e->t.i32, 1), "");
+	LLVMValueRef up = LLVMBuildAdd(e->b, odd, constant_like(bits, e, e->t.i32, 0x7fff), "");
+	LLVMValueRef rounded = LLVMBuildLShr(e->b, LLVMBuildAdd(e->b, bits, up, ""), sixteen, "");
+	LLVMValueRef nan = LLVMBuildFCmp(e->b, LLVMRealUNO, x, x, "");
+	rounded = LLVMBuildSelect(e->b, nan, constant_like(bits, e, e->t.i32, 0x7fc0), rounded, "");
+	return LLVMBuildTrunc(e->b, rounded, emit_lanes(e->t.i16, lanes), "");
+}
+
+static LLVMValueRef from_storage(struct emit *e, enum normc_elem elem, LLVMValueRef raw)
+{
+	switch (elem) {
+	case NORMC_F16:
+		return half_to_float(e, raw);
+	case NORMC_BF16:
+		return bfloat_to_float(e, raw);
+	case NORMC_BOOL:
+		return LLVMBuildICmp(e->b, LLVMIntNE, raw, LLVMConstNull(LLVMTypeOf(raw)), "");
+	case NORMC_F8E4M3FN:
+	case NORMC_F8E4M3FNUZ:
+	case NORMC_F8E5M2:
+	case NORMC_F8E5M2FNUZ:
+	case NORMC_F8E8M0:
+	case NORMC_F4E2M1: {
+		LLVMValueRef args[2] = {raw, LLVMConstInt(e->t.i32, (unsigned)elem, 0)};
+		return emit_runtime_lanes(e, "normc_rt_decode", e->t.f32, args, 2);
+	}
+	default:
+		return raw;
+	}
+}
+
+static LLVMValueRef to_storage(struct emit *e, enum normc_elem elem, LLVMValueRef value)
+{
+	switch (elem) {
+	case NORMC_F16:
+		return float_to_half(e, value);
+	case NORMC_BF16:
+		return float_to_bfloat(e, value);
+	case NORMC_BOOL:
+		return LLVMBuildZExt(e->b, value, emit_lanes(e->t.i8, emit_lane_count(value)), "");
+	case NORMC_F8E4M3FN:
+	case NORMC_F8E4M3FNUZ:
+	case NORMC_F8E5M2:
+	case NORMC_F8E5M2FNUZ:
+	case NORMC_F8E8M0:
+	case NORMC_F4E2M1: {
+		LLVMValueRef args[2] = {value, LLVMConstInt(e->t.i32, (unsigned)elem, 0)};
+		return emit_runtime_lanes(e, "normc_rt_encode", e->t.i8, args, 2);
+	}
+	default:
+		return value;
+	}
+}
+
+LLVMValueRef emit_round(struct emit *e, enum normc_elem elem, LLVMValueRef value)
+{
+	return elem == NORMC_F16 || elem == NORMC_BF16 ? from_storage(e, elem, to_storage(e, elem, value)) : value;
+}
+
+static unsigned alignment(enum normc_elem elem)
+{
+	return (unsigned)normc_elem_size(elem);
+}
+
+/* Addresses of lanes `stride` elements apart. */
+static LLVMValueRef lane_addresses(struct emit *e, LLVMTypeRef type, LLVMValueRef address, const struct index *x,
+				   LLVMValueRef stride)
+{
+	LLVMValueRef steps = LLVMBuildMul(e->b, emit_lane_numbers(e, x->lanes), emit_splat(e, stride, x->lanes), "");
+	return LLVMBuildGEP2(e->b, type, address, &steps, 1, "");
+}
+
+static LLVMValueRef all_lanes(const struct emit *e, const struct index *x)
+{
+	return x->mask ? x->mask : emit_splat(e, LLVMConstInt(e->t.i1, 1, 0), x->lanes);
+}
+
+static LLVMValueRef load_lanes(struct emit *e, enum normc_elem elem, LLVMValueRef address, const struct index *x,
+			       const struct dim *stride)
+{
+	LLVMTypeRef scalar = emit_storage_type(e, elem), vector = emit_lanes(scalar, x->lanes);
+	LLVMValueRef align = LLVMConstInt(e->t.i32, alignment(elem), 0);
+	if (!stride || dim_is(stride, 1)) {
+		if (!x->mask) {
+			LLVMValueRef v = LLVMBuildLoad2(e->b, vector, address, "");
+			LLVMSetAlignment(v, alignment(elem));
+			return v;
+		}
+		LLVMValueRef args[4] = {address, align, x->mask, LLVMConstNull(vector)};
+		return emit_intrinsic(e, "llvm.masked.load", (LLVMTypeRef[]){vector, e->t.ptr}, 2, args, 4);
+	}
+	LLVMValueRef addresses = lane_addresses(e, scalar, address, x, emit_dim(e, stride));
+	LLVMValueRef args[4] = {addresses, align, all_lanes(e, x), LLVMConstNull(vector)};
+	return emit_intrinsic(e, "llvm.masked.gather", (LLVMTypeRef[]){vector, LLVMTypeOf(addresses)}, 2, args, 4);
+}
+
+LLVMValueRef emit_load_at(struct emit *e, enum normc_elem elem, LLVMValueRef address, const struct index *x,
+			  const struct dim *stride)
+{
+	bool same = stride && dim_is(stride, 0);
+	if (x->lanes > 1 && !same)
+		return from_storage(e, elem, load_lanes(e, elem, address, x, stride));
+	LLVMValueRef v = LLVMBuildLoad2(e->b, emit_storage_type(e, elem), address, "");
+	LLVMSetAlignment(v, alignment(elem));
+	return emit_splat(e, from_storage(e, elem, v), x->lanes);
+}
+
+void emit_store_at(struct emit *e, enum normc_elem elem, LLVMValueRef address, const struct index *x,
+		   const struct dim *stride, LLVMValueRef value)
+{
+	LLVMTypeRef scalar = emit_storage_type(e, elem);
+	value = to_storage(e, elem, value);
+	LLVMValueRef align = LLVMConstInt(e->t.i32, alignment(elem), 0);
+	if (x->lanes == 1 || (!x->mask && (!stride || dim_is(stride, 1)))) {
+		LLVMSetAlignment(LLVMBuildStore(e->b, value, address), alignment(elem));
+		return;
+	}
+	LLVMTypeRef vector = LLVMTypeOf(value);
+	if (!stride || dim_is(stride, 1)) {
+		LLVMValueRef args[4] = {value, address, align, x->mask};
+		emit_intrinsic(e, "llvm.masked.store", (LLVMTypeRef[]){vector, e->t.ptr}, 2, args, 4);
+		return;
+	}
+	LLVMValueRef addresses = lane_addresses(e, scalar, address, x, emit_dim(e, stride));
+	LLVMValueRef args[4] = {value, addresses, align, all_lanes(e, x)};
+	emit_intrinsic(e, "llvm.masked.scatter", (LLVMTypeRef[]){vector, LLVMTypeOf(addresses)}, 2, args, 4);
+}
+
+static const struct dim *lane_stride(const struct view *v, const struct index *x)
+{
+	return x->lane < 0 ? NULL : v->stride[x->space->fast[x->lane]];
+}
+
+LLVMValueRef emit_load(struct emit *e, const struct node *n, const struct index *x)
+{
+	const struct view *v = &e->p->view[n->id];
+	enum normc_elem elem = e->p->buffers[v->buffer].elem;
+	LLVMValueRef address = emit_element(e, emit_storage_type(e, elem), emit_buffer(e, v->buffer), emit_offset(e, v, x));
+	return emit_load_at(e, elem, address, x, lane_stride(v, x));
+}
+
+void emit_store(struct emit *e, const struct node *n, const struct index *x, LLVMValueRef value)
+{
+	const struct view *v = &e->p->view[n->id];
+	enum normc_elem elem = e->p->buffers[v->buffer].elem;
+	LLVMValueRef address = emit_element(e, emit_storage_type(e, elem), emit_buffer(e, v->buffer), emit_offset(e, v, x));
+	emit_store_at(e, elem, address, x, lane_stride(v, x), value);
+}
