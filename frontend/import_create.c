@@ -208,6 +208,8 @@ void import_bit_cast(struct import *n)
 	if (to < 0 || to > NORMC_I2 || elem_bits((enum normc_elem)to) != elem_bits(x->type.elem))
 		import_unsupported(n, "a bit cast from %s to another size or element type %lld",
 				   normc_elem_name(x->type.elem), (long long)to);
+	else if (attr.to == NORMC_BOOL || x->type.elem == NORMC_BOOL)
+		import_out(n, 0, build_cast(n->g, x, attr.to)); /* the same, for 0 and 1 */
 	else
 		import_out(n, 0, graph_node(n->g, OP_bitcast, &x, 1, (union attr){.cast = &attr}));
 }

@@ -36,61 +36,79 @@ static int32_t read_extents(struct import *n, uint32_t i, const struct dim *cons
 	return (int32_t)count;
 }
 
-/* What one entry of Reshape's shape stands for: its value, or 0 (copy) or -1 (infer), which may be known at run time
- * only.  Then `copies` and `infers` are expressions that are 0 or 1. */
+/* Entries of Reshape's shape: numbers, 0 (copy) or -1 (infer). Which of these an entry is may be known at run time only;
+ * then the extents are expressions that cover all cases. */
 struct target {
-	const struct dim *value, *copies, *infers;
+	const struct dim *extent; /* 1 where it is inferred */
+	const struct dim *infers; /* 0 or 1 */
 };
 
-static struct target read_target(struct import *n, const struct dim *value, bool allow_zero)
+static struct target read_target(struct import *n, const struct dim *value, const struct dim *copied)
 {
 	struct dims *dims = n->g->context->dims;
 	const struct dim *zero = dim_const(dims, 0), *one = dim_const(dims, 1);
-	struct target t = {value, zero, zero};
-	if (dim_is(value, -1)) {
-		t = (struct target){zero, zero, one};
-	} else if (dim_is(value, 0)) {
-		t.copies = allow_zero ? zero : one;
-	} else if (dim_lower_bound(value) < 0) {
-		t.infers = dim_max(dims, zero, dim_sub(dims, zero, value));
-		t.value = dim_max(dims, zero, value);
-		if (!allow_zero) {
-			const struct dim *size = dim_add(dims, t.value, t.infers);
-			t.copies = dim_sub(dims, one, dim_min(dims, one, size));
+	if (dim_is(value, -1))
+		return (struct target){one, one};
+	if (dim_is(value, 0))
+		return (struct target){copied ? copied : zero, zero};
+	if (dim_lower_bound(value) >= 0)
+		return (struct target){value, zero};
+	const struct dim *below = dim_sub(dims, zero, value), *size = dim_max(dims, value, below), *extent = size;
+	if (copied) {
+		const struct dim *is_zero = dim_sub(dims, one, dim_min(dims, one, size));
+		extent = dim_add(dims, size, dim_mul(dims, is_zero, copied));
+	}
+	return (struct target){extent, dim_max(dims, zero, below)};
+}
+
+/* Replaces the inferred extents: what is left of `total` after the known ones. Maxima keep products of such extents
+ * from being written out. */
+static void infer_extents(struct import *n, int32_t rank, const struct target *target, const struct dim *total,
+			  const struct dim **dim)
+{
+	struct dims *dims = n->g->context->dims;
+	const struct dim *zero = dim_const(dims, 0), *one = dim_const(dims, 1), *known = one;
+	for (int32_t i = 0; i < rank; i++) {
+		const struct dim *extent = target[i].extent;
+		bool certain = dim_is(target[i].infers, 0);
+		known = dim_mul(dims, known, certain ? extent : dim_max(dims, one, extent));
+	}
+	const struct dim *rest = dim_is(known, 0) ? zero : dim_div(dims, total, known);
+	for (int32_t i = 0; i < rank; i++) {
+		dim[i] = target[i].extent;
+		if (dim_is(target[i].infers, 1)) {
+			dim[i] = rest;
+		} else if (!dim_is(target[i].infers, 0)) {
+			const struct dim *more = dim_mul(dims, target[i].infers, dim_sub(dims, rest, one));
+			dim[i] = dim_max(dims, zero, dim_add(dims, dim[i], more));
 		}
 	}
-	return t;
 }
 
 void import_reshape(struct import *n)
 {
 	struct dims *dims = n->g->context->dims;
 	struct node *x = import_in(n, 0);
-	const struct dim *const *shape, *dim[MAX_RANK], *known = dim_const(dims, 1);
+	const struct dim *const *shape, *dim[MAX_RANK];
 	struct target target[MAX_RANK];
-	bool allow_zero = import_int(n, "allowzero", 0) != 0;
+	bool allow_zero = import_int(n, "allowzero", 0) != 0, certain = true;
 	int32_t rank = read_extents(n, 1, &shape), infers = 0;
 	for (int32_t i = 0; i < rank; i++) {
-		target[i] = read_target(n, shape[i], allow_zero);
-		infers += dim_is(target[i].infers, 1);
-		if (i < x->type.rank)
-			dim[i] = dim_add(dims, target[i].value, dim_mul(dims, target[i].copies, x->type.dim[i]));
-		else
-			dim[i] = target[i].value;
-		if (dim_is(target[i].copies, 1) && i >= x->type.rank)
+		const struct dim *copied = i < x->type.rank && !allow_zero ? x->type.dim[i] : NULL;
+		if (dim_is(shape[i], 0) && !copied && !allow_zero)
 			import_invalid(n, "entry %d of the shape is 0, but the input has rank %d", i, x->type.rank);
-		if (!dim_is(target[i].infers, 1))
-			known = dim_mul(dims, known, dim_add(dims, dim[i], target[i].infers));
+		target[i] = read_target(n, shape[i], copied);
+		infers += dim_is(target[i].infers, 1);
+		certain = certain && dim_is(target[i].infers, 0);
+		dim[i] = target[i].extent;
 	}
 	if (infers > 1)
 		import_invalid(n, "the shape has more than one -1");
-	const struct dim *total = type_count(dims, &x->type);
-	const struct dim *rest = dim_is(known, 0) ? known : dim_div(dims, total, known);
-	for (int32_t i = 0; i < rank; i++)
-		if (!dim_is(target[i].infers, 0))
-			dim[i] = dim_add(dims, dim[i], dim_mul(dims, target[i].infers, rest));
-	if (rank >= 0)
-		import_out(n, 0, build_reshape(n->g, x, rank, dim));
+	if (rank < 0 || infers > 1)
+		return;
+	if (!certain)
+		infer_extents(n, rank, target, type_count(dims, &x->type), dim);
+	import_out(n, 0, build_reshape(n->g, x, rank, dim));
 }
 
 void import_flatten(struct import *n)
