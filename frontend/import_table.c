@@ -79,6 +79,35 @@ static void unsupported_opset(struct importer *s, struct loc loc, const struct o
 		   row->name, ranges);
 }
 
+/* Why whole families of operators are left out; NULL for others. A trailing '*' stands for any ending. */
+static const char *reason(const char *op)
+{
+	static const struct {
+		const char *op, *why;
+	} list[] = {
+		{"NonZero", "the extents of its result depend on data"},
+		{"Unique", "the extents of its result depend on data"},
+		{"Compress", "the extents of its result depend on data"},
+		{"NonMaxSuppression", "the extents of its result depend on data"},
+		{"Random*", "random numbers are not supported"},
+		{"Multinomial", "random numbers are not supported"},
+		{"Bernoulli", "random numbers are not supported"},
+		{"Sequence*", "sequences are not supported"},
+		{"SplitToSequence", "sequences are not supported"},
+		{"ConcatFromSequence", "sequences are not supported"},
+		{"Optional*", "optional values are not supported"},
+		{"String*", "strings are not supported"},
+		{"RegexFullMatch", "strings are not supported"},
+		{"TfIdfVectorizer", "strings are not supported"},
+	};
+	for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
+		size_t n = strcspn(list[i].op, "*");
+		if (!strncmp(op, list[i].op, n) && (list[i].op[n] || !op[n]))
+			return list[i].why;
+	}
+	return NULL;
+}
+
 static bool known_domain(const char *domain)
 {
 	for (size_t i = 0; i < N_ROWS; i++)
@@ -99,8 +128,10 @@ const struct operator_row *operator_find(struct importer *s, struct loc loc, con
 		unsupported_opset(s, loc, row);
 		return NULL;
 	}
-	const char *near = nearest(source);
-	if (!known_domain(source->domain))
+	const char *near = nearest(source), *why = *source->domain ? NULL : reason(source->op_type);
+	if (why)
+		diag_error(diag, loc, NORMC_UNSUPPORTED, "operator not supported: %s", why);
+	else if (!known_domain(source->domain))
 		diag_error(diag, loc, NORMC_UNSUPPORTED, "operators of domain '%.100s' are not supported", source->domain);
 	else if (near)
 		diag_error(diag, loc, NORMC_UNSUPPORTED, "operator not supported (the nearest name is %s)", near);
