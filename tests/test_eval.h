@@ -103,6 +103,14 @@ static inline bool bench_try(struct bench *b, struct plan plan, const struct ten
 	return eval_node(b->graph, &n, plan.mode, in, out, b->context.arena);
 }
 
+/* Evaluates the bench's graph. */
+static inline void bench_graph(struct bench *b, const int64_t *symbols, const struct tensor *in,
+		struct tensor *out)
+{
+	if (!eval_graph(b->graph, EVAL_ROUND, symbols, in, out, b->context.arena))
+		fail_msg("%s", b->diag.first);
+}
+
 static inline struct tensor bench_run(struct bench *b, struct plan plan, const struct tensor *in,
 		uint32_t n_in)
 {
