@@ -26,32 +26,33 @@ static double floored_remainder(double x, double y)
 
 float normc_rt_f16_to_f32(uint16_t bits)
 {
-	unsigned char raw[2] = {(unsigned char)bits, (unsigned char)(bits >> 8)};
+	unsigned char raw[8] = {(unsigned char)bits, (unsigned char)(bits >> 8)}; /* room for any type */
 	return (float)element_load(NORMC_F16, raw);
 }
 
 uint16_t normc_rt_f32_to_f16(float x)
 {
-	unsigned char raw[2];
+	unsigned char raw[8];
 	element_store_float(NORMC_F16, raw, (double)x, false);
 	return (uint16_t)(raw[0] | raw[1] << 8);
 }
 
 float normc_rt_decode(uint8_t code, int32_t elem)
 {
-	return (float)element_load((enum normc_elem)elem, &code);
+	unsigned char raw[8] = {code};
+	return (float)element_load((enum normc_elem)elem, raw);
 }
 
 uint8_t normc_rt_encode(float x, int32_t elem)
 {
-	unsigned char code;
-	element_store_float((enum normc_elem)elem, &code, (double)x, false);
-	return code;
+	unsigned char raw[8] = {0};
+	element_store_float((enum normc_elem)elem, raw, (double)x, false);
+	return raw[0];
 }
 
 float normc_rt_round_small(float x, int32_t elem, int32_t wrap)
 {
-	unsigned char code;
-	element_store_float((enum normc_elem)elem, &code, (double)x, !wrap);
-	return (float)element_load((enum normc_elem)elem, &code);
+	unsigned char raw[8] = {0};
+	element_store_float((enum normc_elem)elem, raw, (double)x, !wrap);
+	return (float)element_load((enum normc_elem)elem, raw);
 }
