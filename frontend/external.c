@@ -1,5 +1,6 @@
-/* External data opens only beneath the model's folder: component by component, never through a symbolic link,
- * regular files only.  Ranges are checked against the file's size before anything is read.  Each file is mapped once.
+/* External data opens only beneath the model's folder: component by component, never through a
+ * symbolic link, regular files only.  Ranges are checked against the file's size before anything is
+ * read.  Each file is mapped once.
  */
 #define _GNU_SOURCE
 #include "external.h"
@@ -45,13 +46,15 @@ static bool parse_number(const char *text, uint64_t *value)
 	return true;
 }
 
-static bool read_place(struct diag *diag, struct loc loc, const Onnx__TensorProto *t, struct place *place)
+static bool read_place(struct diag *diag, struct loc loc, const Onnx__TensorProto *t,
+		       struct place *place)
 {
 	*place = (struct place){0};
 	for (size_t i = 0; i < t->n_external_data; i++) {
 		const char *key = t->external_data[i]->key, *value = t->external_data[i]->value;
 		if (!key || !value)
-			return diag_error(diag, loc, NORMC_INVALID, "external data of tensor '%s' lacks a key or value",
+			return diag_error(diag, loc, NORMC_INVALID,
+					  "external data of tensor '%s' lacks a key or value",
 					  t->name ? t->name : "");
 		bool ok = true;
 		if (!strcmp(key, "location")) {
@@ -63,11 +66,14 @@ static bool read_place(struct diag *diag, struct loc loc, const Onnx__TensorProt
 			place->has_length = true;
 		}
 		if (!ok)
-			return diag_error(diag, loc, NORMC_INVALID, "external data of tensor '%s': %s '%.40s' is not a "
-					  "number", t->name ? t->name : "", key, value);
+			return diag_error(diag, loc, NORMC_INVALID,
+					  "external data of tensor '%s': %s '%.40s' is not a "
+					  "number",
+					  t->name ? t->name : "", key, value);
 	}
 	if (!place->location || !*place->location)
-		return diag_error(diag, loc, NORMC_INVALID, "external data of tensor '%s' names no file",
+		return diag_error(diag, loc, NORMC_INVALID,
+				  "external data of tensor '%s' names no file",
 				  t->name ? t->name : "");
 	return true;
 }
@@ -93,7 +99,8 @@ static int open_beneath(const char *folder, char *path)
 		size_t n = strcspn(path, "/");
 		bool last = !path[n];
 		path[n] = 0;
-		int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC | (last ? O_NONBLOCK | O_NOCTTY : O_DIRECTORY);
+		int flags = O_RDONLY | O_NOFOLLOW | O_CLOEXEC |
+			    (last ? O_NONBLOCK | O_NOCTTY : O_DIRECTORY);
 		int next = openat(at, path, flags);
 		int error = errno;
 		close(at);
@@ -111,12 +118,15 @@ static bool map_file(struct model *model, struct diag *diag, struct loc loc, str
 	struct stat status;
 	int fd = open_beneath(model->folder, arena_string(model->arena, file->location));
 	if (fd < 0)
-		return diag_error(diag, loc, NORMC_IO, "external data '%.200s' cannot be opened: %s%s", file->location,
-				  strerrordesc_np(errno), errno == ELOOP || errno == ENOTDIR ?
-				  " (links are not followed)" : "");
+		return diag_error(diag, loc, NORMC_IO,
+				  "external data '%.200s' cannot be opened: %s%s", file->location,
+				  strerrordesc_np(errno),
+				  errno == ELOOP || errno == ENOTDIR ? " (links are not followed)"
+								     : "");
 	if (fstat(fd, &status) || !S_ISREG(status.st_mode)) {
 		close(fd);
-		return diag_error(diag, loc, NORMC_IO, "external data '%.200s' is not a regular file", file->location);
+		return diag_error(diag, loc, NORMC_IO,
+				  "external data '%.200s' is not a regular file", file->location);
 	}
 	file->n = (size_t)status.st_size;
 	file->bytes = file->n ? mmap(NULL, file->n, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
@@ -125,11 +135,12 @@ static bool map_file(struct model *model, struct diag *diag, struct loc loc, str
 	if (file->bytes != MAP_FAILED)
 		return true;
 	file->bytes = NULL;
-	return diag_error(diag, loc, NORMC_IO, "external data '%.200s' cannot be mapped: %s", file->location,
-			  strerrordesc_np(error));
+	return diag_error(diag, loc, NORMC_IO, "external data '%.200s' cannot be mapped: %s",
+			  file->location, strerrordesc_np(error));
 }
 
-static const struct mapped *find_file(struct model *model, struct diag *diag, struct loc loc, const char *location)
+static const struct mapped *find_file(struct model *model, struct diag *diag, struct loc loc,
+				      const char *location)
 {
 	if (!model->external)
 		model->external = arena_new(model->arena, struct external, 1);
@@ -142,10 +153,12 @@ static const struct mapped *find_file(struct model *model, struct diag *diag, st
 		return &e->files[i];
 	}
 	if (e->n_files == MAX_FILES) {
-		diag_error(diag, loc, NORMC_LIMIT, "external data in more than %d files", MAX_FILES);
+		diag_error(diag, loc, NORMC_LIMIT, "external data in more than %d files",
+			   MAX_FILES);
 		return NULL;
 	}
-	/* the slot is there before the file is mapped, so that no mapping is lost when memory is spent */
+	/* the slot is there before the file is mapped, so that no mapping is lost when memory is
+	 * spent */
 	PUSH(model->arena, e->files, e->n_files, ((struct mapped){.location = location}));
 	e->recent = e->n_files - 1;
 	struct mapped *file = &e->files[e->recent];
@@ -156,14 +169,16 @@ static const struct mapped *find_file(struct model *model, struct diag *diag, st
 	return NULL;
 }
 
-const void *external_bytes(struct model *model, struct diag *diag, struct loc loc, const void *tensor, uint64_t bytes)
+const void *external_bytes(struct model *model, struct diag *diag, struct loc loc,
+			   const void *tensor, uint64_t bytes)
 {
 	static const unsigned char nothing[16];
 	struct place place;
 	if (!read_place(diag, loc, tensor, &place))
 		return NULL;
 	if (!model->folder || !plain_path(place.location)) {
-		diag_error(diag, loc, NORMC_INVALID, "external data '%.200s' is not beneath the model's folder",
+		diag_error(diag, loc, NORMC_INVALID,
+			   "external data '%.200s' is not beneath the model's folder",
 			   place.location);
 		return NULL;
 	}
@@ -171,13 +186,17 @@ const void *external_bytes(struct model *model, struct diag *diag, struct loc lo
 	if (!file)
 		return NULL;
 	if (place.has_length && place.length != bytes) {
-		diag_error(diag, loc, NORMC_INVALID, "external data '%.200s' has %llu bytes for a tensor of %llu",
-			   place.location, (unsigned long long)place.length, (unsigned long long)bytes);
+		diag_error(diag, loc, NORMC_INVALID,
+			   "external data '%.200s' has %llu bytes for a tensor of %llu",
+			   place.location, (unsigned long long)place.length,
+			   (unsigned long long)bytes);
 		return NULL;
 	}
 	if (place.offset > file->n || bytes > file->n - place.offset) {
-		diag_error(diag, loc, NORMC_INVALID, "external data '%.200s' ends at byte %zu; a tensor needs %llu bytes "
-			   "from %llu", place.location, file->n, (unsigned long long)bytes,
+		diag_error(diag, loc, NORMC_INVALID,
+			   "external data '%.200s' ends at byte %zu; a tensor needs %llu bytes "
+			   "from %llu",
+			   place.location, file->n, (unsigned long long)bytes,
 			   (unsigned long long)place.offset);
 		return NULL;
 	}

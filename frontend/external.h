@@ -4,9 +4,10 @@
 
 #include "load.h"
 
-/* The `bytes` bytes that an Onnx__TensorProto with external data names, mapped read-only until model_close.
- * NULL after a report. */
-const void *external_bytes(struct model *model, struct diag *diag, struct loc loc, const void *tensor, uint64_t bytes);
+/* The `bytes` bytes that an Onnx__TensorProto with external data names, mapped read-only until
+ * model_close. NULL after a report. */
+const void *external_bytes(struct model *model, struct diag *diag, struct loc loc,
+			   const void *tensor, uint64_t bytes);
 
 void external_close(struct external *external); /* NULL is fine */
 

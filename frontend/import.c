@@ -1,7 +1,9 @@
-/* Walks the nodes of a graph in order: names to values, operators to their importers, errors to places.
+/* Walks the nodes of a graph in order: names to values, operators to their importers, errors to
+ * places.
  *
- * One scope holds the names of a graph, a function body or a sub-graph.  A region's scope captures what it takes from
- * outside, one level at a time, so that values pass through all regions in between.
+ * One scope holds the names of a graph, a function body or a sub-graph.  A region's scope captures
+ * what it takes from outside, one level at a time, so that values pass through all regions in
+ * between.
  */
 #include "import_state.h"
 
@@ -17,7 +19,8 @@ bool import_stopped(const struct importer *s)
 bool import_enter(struct importer *s, struct loc loc)
 {
 	if (s->depth == IMPORT_MAX_NESTING)
-		return diag_error(s->context->diag, loc, NORMC_LIMIT, "sub-graphs and functions are nested deeper than %d",
+		return diag_error(s->context->diag, loc, NORMC_LIMIT,
+				  "sub-graphs and functions are nested deeper than %d",
 				  IMPORT_MAX_NESTING);
 	s->depth++;
 	return true;
@@ -40,7 +43,8 @@ static struct value *value_slot(struct importer *s, struct scope *scope, const c
 	return *slot;
 }
 
-struct node *scope_capture(struct importer *s, struct scope *scope, struct node *outer, const char *name)
+struct node *scope_capture(struct importer *s, struct scope *scope, struct node *outer,
+			   const char *name)
 {
 	struct arena *arena = s->context->arena;
 	if (node_is_poison(outer))
@@ -76,7 +80,8 @@ void scope_bind(struct importer *s, struct scope *scope, const char *name, struc
 {
 	struct value *value = value_slot(s, scope, name);
 	if (value->node || value->tensor)
-		diag_error(s->context->diag, scope->g->at, NORMC_INVALID, "the value '%.200s' is defined twice", name);
+		diag_error(s->context->diag, scope->g->at, NORMC_INVALID,
+			   "the value '%.200s' is defined twice", name);
 	value->node = node;
 }
 
@@ -85,17 +90,19 @@ bool import_initializers(struct importer *s, struct scope *scope, const Onnx__Gr
 	struct diag *diag = s->context->diag;
 	uint32_t errors = diag->errors;
 	if (graph->n_sparse_initializer)
-		return diag_error(diag, scope->g->at, NORMC_UNSUPPORTED, "sparse initializers are not supported");
+		return diag_error(diag, scope->g->at, NORMC_UNSUPPORTED,
+				  "sparse initializers are not supported");
 	for (size_t i = 0; i < graph->n_initializer && !import_stopped(s); i++) {
 		const Onnx__TensorProto *tensor = graph->initializer[i];
 		if (!tensor->name || !*tensor->name) {
-			diag_error(diag, scope->g->at, NORMC_INVALID, "initializer %zu has no name", i);
+			diag_error(diag, scope->g->at, NORMC_INVALID, "initializer %zu has no name",
+				   i);
 			continue;
 		}
 		struct value *value = value_slot(s, scope, tensor->name);
 		if (value->tensor)
-			diag_error(diag, scope->g->at, NORMC_INVALID, "the initializer '%.200s' is defined twice",
-				   tensor->name);
+			diag_error(diag, scope->g->at, NORMC_INVALID,
+				   "the initializer '%.200s' is defined twice", tensor->name);
 		value->tensor = tensor;
 	}
 	return diag->errors == errors;
@@ -106,17 +113,23 @@ struct names *import_opsets(struct importer *s, Onnx__OperatorSetIdProto *const 
 	struct diag *diag = s->context->diag;
 	struct names *opsets = names_new(s->context->arena);
 	for (size_t i = 0; i < n; i++) {
-		const char *domain = entry[i]->domain && strcmp(entry[i]->domain, "ai.onnx") ? entry[i]->domain : "";
+		const char *domain = entry[i]->domain && strcmp(entry[i]->domain, "ai.onnx")
+						     ? entry[i]->domain
+						     : "";
 		void **slot = names_slot(opsets, domain);
 		int64_t version = entry[i]->version;
 		if (!entry[i]->has_version || version < 1 || version > INT32_MAX) {
-			diag_error(diag, (struct loc){0}, NORMC_INVALID, "the import of operator set '%.100s' has no "
-				   "valid version", domain);
+			diag_error(diag, (struct loc){0}, NORMC_INVALID,
+				   "the import of operator set '%.100s' has no "
+				   "valid version",
+				   domain);
 			return NULL;
 		}
 		if (!*domain && (version < OPSET_FIRST || version > OPSET_LAST)) {
-			diag_error(diag, (struct loc){0}, NORMC_UNSUPPORTED, "opset %lld is not supported; supported are "
-				   "%d to %d", (long long)version, OPSET_FIRST, OPSET_LAST);
+			diag_error(diag, (struct loc){0}, NORMC_UNSUPPORTED,
+				   "opset %lld is not supported; supported are "
+				   "%d to %d",
+				   (long long)version, OPSET_FIRST, OPSET_LAST);
 			return NULL;
 		}
 		int32_t *number = arena_new(s->context->arena, int32_t, 1);
@@ -127,12 +140,15 @@ struct names *import_opsets(struct importer *s, Onnx__OperatorSetIdProto *const 
 }
 
 /* Enters the node in the table of sources and makes it the graph's place. */
-static void add_source(struct importer *s, struct scope *scope, const Onnx__NodeProto *proto, uint32_t position)
+static void add_source(struct importer *s, struct scope *scope, const Onnx__NodeProto *proto,
+		       uint32_t position)
 {
 	struct arena *arena = s->context->arena;
 	const char *domain = proto->domain && strcmp(proto->domain, "ai.onnx") ? proto->domain : "";
 	const int32_t *opset = names_find(scope->opsets, domain);
-	struct source source = {.name = proto->name ? proto->name : "", .domain = domain, .position = position};
+	struct source source = {.name = proto->name ? proto->name : "",
+				.domain = domain,
+				.position = position};
 	source.op_type = proto->op_type ? proto->op_type : "";
 	source.opset = opset ? *opset : 0;
 	if (!*source.name && proto->n_output) /* exporters often leave nodes unnamed */
@@ -175,8 +191,10 @@ static bool find_operands(struct import *n, const Onnx__NodeProto *proto, bool *
 		if (!n->in[i] && is_absent(s->scope, proto->input[i]))
 			continue;
 		if (!n->in[i])
-			ok = diag_error(s->context->diag, n->g->at, NORMC_INVALID, "operand %u, '%.200s', is not made by "
-					"the model's inputs, initializers or earlier nodes", i, proto->input[i]);
+			ok = diag_error(s->context->diag, n->g->at, NORMC_INVALID,
+					"operand %u, '%.200s', is not made by "
+					"the model's inputs, initializers or earlier nodes",
+					i, proto->input[i]);
 		else if (node_is_poison(n->in[i]))
 			*poisoned = true;
 	}
@@ -192,8 +210,10 @@ static void dispatch(struct import *n, const Onnx__NodeProto *proto)
 	n->op_type = source->op_type;
 	n->opset = source->opset;
 	if (!function && !n->opset) {
-		diag_error(s->context->diag, n->g->at, *source->domain ? NORMC_UNSUPPORTED : NORMC_INVALID,
-			   "the model does not import operator set '%.100s'", *source->domain ? source->domain : "ai.onnx");
+		diag_error(s->context->diag, n->g->at,
+			   *source->domain ? NORMC_UNSUPPORTED : NORMC_INVALID,
+			   "the model does not import operator set '%.100s'",
+			   *source->domain ? source->domain : "ai.onnx");
 		return;
 	}
 	const struct operator_row *row = function ? NULL : operator_find(s, n->g->at, source);
@@ -210,7 +230,8 @@ static void bind_results(struct import *n, const Onnx__NodeProto *proto, uint32_
 	struct importer *s = n->state;
 	struct diag *diag = s->context->diag;
 	bool failed = diag->errors != errors;
-	for (uint32_t i = 0; i < n->n_in; i++) /* poison comes silently: its cause was reported before */
+	for (uint32_t i = 0; i < n->n_in;
+	     i++) /* poison comes silently: its cause was reported before */
 		failed |= n->in[i] && node_is_poison(n->in[i]);
 	for (uint32_t i = 0; i < n->n_out; i++) {
 		if (!proto->output[i][0])
@@ -223,7 +244,8 @@ static void bind_results(struct import *n, const Onnx__NodeProto *proto, uint32_
 	}
 }
 
-static void import_node(struct importer *s, struct scope *scope, const Onnx__NodeProto *proto, uint32_t position)
+static void import_node(struct importer *s, struct scope *scope, const Onnx__NodeProto *proto,
+			uint32_t position)
 {
 	uint32_t errors = s->context->diag->errors;
 	struct import n = {.g = scope->g, .state = s, .proto = proto};
@@ -241,8 +263,8 @@ void import_nodes(struct importer *s, struct scope *scope, Onnx__NodeProto *cons
 	s->scope = scope;
 	for (size_t i = 0; i < n && !import_stopped(s); i++) {
 		if (++s->n_nodes > LOAD_MAX_NODES) {
-			diag_error(s->context->diag, scope->g->at, NORMC_LIMIT, "the model expands to more than %d nodes",
-				   LOAD_MAX_NODES);
+			diag_error(s->context->diag, scope->g->at, NORMC_LIMIT,
+				   "the model expands to more than %d nodes", LOAD_MAX_NODES);
 			break;
 		}
 		import_node(s, scope, node[i], (uint32_t)i);
@@ -256,22 +278,28 @@ static bool check_model(struct importer *s, const Onnx__ModelProto *model)
 	struct diag *diag = s->context->diag;
 	const struct loc nowhere = {0};
 	if (!model->graph)
-		return diag_error(diag, nowhere, NORMC_INVALID, "not an ONNX model: there is no graph in it");
+		return diag_error(diag, nowhere, NORMC_INVALID,
+				  "not an ONNX model: there is no graph in it");
 	s->ir_version = model->has_ir_version ? model->ir_version : 0;
 	if (s->ir_version < 1)
-		return diag_error(diag, nowhere, NORMC_INVALID, "not an ONNX model: it has no IR version");
+		return diag_error(diag, nowhere, NORMC_INVALID,
+				  "not an ONNX model: it has no IR version");
 	if (s->ir_version < 3)
-		return diag_error(diag, nowhere, NORMC_UNSUPPORTED, "IR version %lld is not supported; supported are 3 and "
-				  "later", (long long)s->ir_version);
+		return diag_error(diag, nowhere, NORMC_UNSUPPORTED,
+				  "IR version %lld is not supported; supported are 3 and "
+				  "later",
+				  (long long)s->ir_version);
 	if (!model->n_opset_import)
-		return diag_error(diag, nowhere, NORMC_INVALID, "the model imports no operator set");
+		return diag_error(diag, nowhere, NORMC_INVALID,
+				  "the model imports no operator set");
 	return true;
 }
 
 /* Key, value, key, value, ..., NULL. */
 static const char *const *read_metadata(struct importer *s, const Onnx__ModelProto *model)
 {
-	const char **meta = arena_new(s->context->arena, const char *, 2 * model->n_metadata_props + 1);
+	const char **meta =
+			arena_new(s->context->arena, const char *, 2 * model->n_metadata_props + 1);
 	for (size_t i = 0; i < model->n_metadata_props; i++) {
 		const Onnx__StringStringEntryProto *entry = model->metadata_props[i];
 		meta[2 * i] = entry->key ? entry->key : "";
@@ -286,7 +314,8 @@ struct graph *import_model(struct context *context, struct model *model, const c
 	struct arena *arena = context->arena;
 	struct importer s = {.context = context, .model = model};
 	uint32_t errors = context->diag->errors;
-	PUSH(arena, s.sources, s.n_sources, ((struct source){.name = "", .op_type = "", .domain = ""}));
+	PUSH(arena, s.sources, s.n_sources,
+	     ((struct source){.name = "", .op_type = "", .domain = ""}));
 	if (!check_model(&s, proto))
 		return NULL;
 	s.operators = operator_names(arena);
@@ -299,7 +328,8 @@ struct graph *import_model(struct context *context, struct model *model, const c
 	top->opsets = import_opsets(&s, proto->opset_import, proto->n_opset_import);
 	s.scope = top;
 	s.main = top->g;
-	if (!top->opsets || !import_functions(&s, proto) || !import_initializers(&s, top, proto->graph) ||
+	if (!top->opsets || !import_functions(&s, proto) ||
+	    !import_initializers(&s, top, proto->graph) ||
 	    !import_graph_inputs(&s, proto->graph, fixed))
 		return NULL;
 	import_nodes(&s, top, proto->graph->node, proto->graph->n_node);

@@ -71,8 +71,8 @@ const Onnx__AttributeProto *import_attribute(struct import *n, const char *name)
 }
 
 /* The attribute if it has this type; a report if it has another. */
-static const Onnx__AttributeProto *typed(struct import *n, const char *name, Onnx__AttributeProto__AttributeType type,
-					 const char *text)
+static const Onnx__AttributeProto *typed(struct import *n, const char *name,
+					 Onnx__AttributeProto__AttributeType type, const char *text)
 {
 	const Onnx__AttributeProto *a = import_attribute(n, name);
 	if (!a)
@@ -90,19 +90,22 @@ bool import_has(struct import *n, const char *name)
 
 int64_t import_int(struct import *n, const char *name, int64_t otherwise)
 {
-	const Onnx__AttributeProto *a = typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT, "an integer");
+	const Onnx__AttributeProto *a =
+			typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT, "an integer");
 	return a ? a->i : otherwise;
 }
 
 double import_float(struct import *n, const char *name, double otherwise)
 {
-	const Onnx__AttributeProto *a = typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT, "a float");
+	const Onnx__AttributeProto *a =
+			typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT, "a float");
 	return a ? (double)a->f : otherwise;
 }
 
 const char *import_string(struct import *n, const char *name, const char *otherwise)
 {
-	const Onnx__AttributeProto *a = typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING, "a string");
+	const Onnx__AttributeProto *a =
+			typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING, "a string");
 	if (!a)
 		return otherwise;
 	if (a->s.len && memchr(a->s.data, 0, a->s.len)) {
@@ -117,21 +120,25 @@ const char *import_string(struct import *n, const char *name, const char *otherw
 
 uint32_t import_ints(struct import *n, const char *name, const int64_t **value)
 {
-	const Onnx__AttributeProto *a = typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS, "a list of integers");
+	const Onnx__AttributeProto *a = typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS,
+					      "a list of integers");
 	*value = a ? a->ints : NULL;
 	return a ? (uint32_t)a->n_ints : 0;
 }
 
 uint32_t import_floats(struct import *n, const char *name, const float **value)
 {
-	const Onnx__AttributeProto *a = typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS, "a list of floats");
+	const Onnx__AttributeProto *a = typed(
+			n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS, "a list of floats");
 	*value = a ? a->floats : NULL;
 	return a ? (uint32_t)a->n_floats : 0;
 }
 
 uint32_t import_strings(struct import *n, const char *name, const char *const **value)
 {
-	const Onnx__AttributeProto *a = typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS, "a list of strings");
+	const Onnx__AttributeProto *a =
+			typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS,
+			      "a list of strings");
 	struct arena *arena = n->g->context->arena;
 	size_t count = a ? a->n_strings : 0;
 	const char **list = arena_new(arena, const char *, count + 1);
@@ -147,7 +154,8 @@ uint32_t import_strings(struct import *n, const char *name, const char *const **
 
 struct node *import_tensor(struct import *n, const char *name)
 {
-	const Onnx__AttributeProto *a = typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR, "a tensor");
+	const Onnx__AttributeProto *a =
+			typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR, "a tensor");
 	if (!a)
 		return NULL;
 	if (a->t)
@@ -165,7 +173,8 @@ int32_t import_axis(struct import *n, int64_t axis, int32_t rank)
 	return (int32_t)(axis < 0 ? axis + rank : axis);
 }
 
-uint32_t import_axes(struct import *n, const char *attribute, int32_t in, int32_t rank, uint32_t otherwise)
+uint32_t import_axes(struct import *n, const char *attribute, int32_t in, int32_t rank,
+		     uint32_t otherwise)
 {
 	const int64_t *axis = NULL;
 	int64_t count = 0;

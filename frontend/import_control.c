@@ -1,5 +1,6 @@
-/* If, Loop and Scan.  What is decided at compile time is imported in place: the branch that is taken, and loops of few
- * iterations whose values change shape.  The rest becomes OP_if and OP_loop over closed regions.
+/* If, Loop and Scan.  What is decided at compile time is imported in place: the branch that is
+ * taken, and loops of few iterations whose values change shape.  The rest becomes OP_if and OP_loop
+ * over closed regions.
  */
 #include <string.h>
 
@@ -24,7 +25,8 @@ static struct node stand_in(const struct type *type)
 static struct node **with_captured(struct import *n, struct node *const *first, uint32_t n_first,
 				   const struct captures *captured)
 {
-	struct node **in = arena_new(n->g->context->arena, struct node *, (size_t)n_first + captured->n + 1);
+	struct node **in = arena_new(n->g->context->arena, struct node *,
+				     (size_t)n_first + captured->n + 1);
 	memcpy(in, first, n_first * sizeof *in);
 	for (uint32_t i = 0; i < captured->n; i++)
 		in[n_first + i] = captured->node[i];
@@ -38,11 +40,13 @@ static void import_branch(struct import *n, const char *name)
 	struct body *body = body_open(n, name, 0, NULL);
 	if (!body)
 		return;
-	struct node **out = arena_new(n->g->context->arena, struct node *, body->proto->n_output + 1);
+	struct node **out =
+			arena_new(n->g->context->arena, struct node *, body->proto->n_output + 1);
 	if (!body_import(n, body, out))
 		return;
 	if (body->proto->n_output != n->n_out)
-		import_invalid(n, "the branch has %zu results instead of %u", body->proto->n_output, n->n_out);
+		import_invalid(n, "the branch has %zu results instead of %u", body->proto->n_output,
+			       n->n_out);
 	for (uint32_t i = 0; i < n->n_out && i < body->proto->n_output; i++)
 		import_out(n, i, out[i]);
 }
@@ -50,8 +54,8 @@ static void import_branch(struct import *n, const char *name)
 static bool same_results(struct import *n, const struct graph *then, const struct graph *other)
 {
 	if (then->n_outputs != n->n_out || other->n_outputs != n->n_out) {
-		import_invalid(n, "the branches have %u and %u results instead of %u", then->n_outputs, other->n_outputs,
-			       n->n_out);
+		import_invalid(n, "the branches have %u and %u results instead of %u",
+			       then->n_outputs, other->n_outputs, n->n_out);
 		return false;
 	}
 	for (uint32_t i = 0; i < n->n_out; i++) {
@@ -60,7 +64,10 @@ static bool same_results(struct import *n, const struct graph *then, const struc
 			continue;
 		type_print(n->g->context->dims, &then->outputs[i]->type, a, sizeof a);
 		type_print(n->g->context->dims, &other->outputs[i]->type, b, sizeof b);
-		import_unsupported(n, "the branches give result %u the types %s and %s; they must be equal", i, a, b);
+		import_unsupported(n,
+				   "the branches give result %u the types %s and %s; they must be "
+				   "equal",
+				   i, a, b);
 		return false;
 	}
 	return true;
@@ -110,14 +117,16 @@ struct loop {
 static bool keeps_types(const struct loop *l, bool report)
 {
 	for (uint32_t i = 0; i < l->n_carried; i++) {
-		const struct type *before = &l->start[i]->type, *after = &l->body->outputs[1 + i]->type;
+		const struct type *before = &l->start[i]->type,
+				  *after = &l->body->outputs[1 + i]->type;
 		char a[160], b[160];
 		if (type_equal(before, after))
 			continue;
 		type_print(l->n->g->context->dims, before, a, sizeof a);
 		type_print(l->n->g->context->dims, after, b, sizeof b);
 		if (report)
-			import_unsupported(l->n, "carried value %u changes its type from %s to %s", i, a, b);
+			import_unsupported(l->n, "carried value %u changes its type from %s to %s",
+					   i, a, b);
 		return false;
 	}
 	return true;
@@ -137,7 +146,8 @@ static struct node *finish_loop(struct loop *l)
 {
 	struct import *n = l->n;
 	struct arena *arena = n->g->context->arena;
-	struct attr_region attr = {.region = {l->body}, .n_carried = l->n_carried, .trips = l->trips};
+	struct attr_region attr = {
+			.region = {l->body}, .n_carried = l->n_carried, .trips = l->trips};
 	struct type *out = arena_new(arena, struct type, l->n_carried + l->n_scanned + 1);
 	attr.n_out = l->n_carried + l->n_scanned;
 	attr.out = out;
@@ -159,7 +169,8 @@ static struct node *finish_loop(struct loop *l)
 	first[1] = l->condition;
 	memcpy(first + 2, l->start, l->n_carried * sizeof *first);
 	struct node **in = with_captured(n, first, 2 + l->n_carried, &l->captured);
-	return graph_node(n->g, OP_loop, in, 2 + l->n_carried + l->captured.n, (union attr){.region = &attr});
+	return graph_node(n->g, OP_loop, in, 2 + l->n_carried + l->captured.n,
+			  (union attr){.region = &attr});
 }
 
 /* Trip count, condition and start values from the operands of Loop. */
@@ -174,8 +185,10 @@ static bool read_loop(struct import *n, struct loop *l)
 	for (uint32_t i = 0; i < l->n_carried; i++)
 		if (node_is_poison(import_in(n, 2 + i)))
 			return false;
-	l->trip_count = count ? as_scalar(n, count, NORMC_I64) : build_integer(n->g, NORMC_I64, INT64_MAX);
-	l->condition = condition ? as_scalar(n, condition, NORMC_BOOL) : build_integer(n->g, NORMC_BOOL, 1);
+	l->trip_count = count ? as_scalar(n, count, NORMC_I64)
+			      : build_integer(n->g, NORMC_I64, INT64_MAX);
+	l->condition = condition ? as_scalar(n, condition, NORMC_BOOL)
+				 : build_integer(n->g, NORMC_BOOL, 1);
 	if (count && import_known(n, l->trip_count, &known))
 		l->trips = dim_max(dims, dim_const(dims, 0), known);
 	if (import_known(n, l->condition, &known) && dim_is(known, 0)) {
@@ -199,7 +212,8 @@ static bool unroll_once(struct loop *l, int64_t i, struct node *const *carried, 
 	return body_import(n, body, out);
 }
 
-/* The whole loop in place, for values that change shape. The number of iterations is a small constant. */
+/* The whole loop in place, for values that change shape. The number of iterations is a small
+ * constant. */
 static void unroll(struct loop *l)
 {
 	struct import *n = l->n;
@@ -219,7 +233,8 @@ static void unroll(struct loop *l)
 		if (trips)
 			import_out(n, k, build_concat(n->g, parts, (uint32_t)trips, 0));
 		else
-			import_unsupported(n, "a loop without iterations that stacks results of changing shape");
+			import_unsupported(n, "a loop without iterations that stacks results of "
+					      "changing shape");
 	}
 }
 
@@ -240,13 +255,15 @@ void import_loop(struct import *n)
 	if (!l.body)
 		return;
 	if (l.body->n_outputs < 1 + l.n_carried || n->n_out > l.body->n_outputs - 1) {
-		import_invalid(n, "the body has %u results for %u carried values", l.body->n_outputs, l.n_carried);
+		import_invalid(n, "the body has %u results for %u carried values",
+			       l.body->n_outputs, l.n_carried);
 		return;
 	}
 	l.n_scanned = l.body->n_outputs - 1 - l.n_carried;
 	bool fixed = runs_through(&l);
 	if (l.n_scanned && (!fixed || !l.trips)) {
-		import_unsupported(n, "the number of iterations depends on data, and results are stacked");
+		import_unsupported(n, "the number of iterations depends on data, and results are "
+				      "stacked");
 		return;
 	}
 	bool small = fixed && l.trips && dim_is_const(l.trips) && l.trips->value <= MAX_UNROLL;
@@ -267,8 +284,8 @@ struct scan_list {
 	const int64_t *axis, *backward; /* NULL: all 0 */
 };
 
-static bool read_scan_list(struct import *n, const char *axes, const char *directions, uint32_t count,
-			   struct scan_list *list)
+static bool read_scan_list(struct import *n, const char *axes, const char *directions,
+			   uint32_t count, struct scan_list *list)
 {
 	uint32_t n_axes = import_ints(n, axes, &list->axis);
 	uint32_t n_directions = import_ints(n, directions, &list->backward);
@@ -280,7 +297,8 @@ static bool read_scan_list(struct import *n, const char *axes, const char *direc
 }
 
 /* Element number `i` of scanned input k, inside of the body. */
-static struct node *scan_element(struct loop *l, struct body *body, uint32_t k, const struct scan_list *list)
+static struct node *scan_element(struct loop *l, struct body *body, uint32_t k,
+				 const struct scan_list *list)
 {
 	struct import *n = l->n;
 	struct dims *dims = n->g->context->dims;
@@ -289,7 +307,8 @@ static struct node *scan_element(struct loop *l, struct body *body, uint32_t k, 
 	int32_t axis = import_axis(n, list->axis ? list->axis[k] : 0, x->type.rank);
 	if (x->type.rank == 0)
 		return graph_poison(g);
-	l->trips = l->trips ? graph_same_extent(n->g, l->trips, x->type.dim[axis]) : x->type.dim[axis];
+	l->trips = l->trips ? graph_same_extent(n->g, l->trips, x->type.dim[axis])
+			    : x->type.dim[axis];
 	if (list->backward && list->backward[k]) {
 		const struct dim *last = dim_sub(dims, x->type.dim[axis], dim_const(dims, 1));
 		i = build_binary(g, OP_sub, build_dims(g, 0, 1, &last), i);
@@ -317,7 +336,8 @@ static bool scan_body(struct loop *l, uint32_t n_inputs, const struct scan_list 
 	}
 	for (uint32_t k = 0; k < n_inputs; k++)
 		body_bind(n, body, l->n_carried + k, scan_element(l, body, k, list));
-	struct node **out = arena_new(n->g->context->arena, struct node *, body->proto->n_output + 1);
+	struct node **out =
+			arena_new(n->g->context->arena, struct node *, body->proto->n_output + 1);
 	if (n->g->context->diag->errors != errors || !body_import(n, body, out))
 		return false;
 	graph_output(l->body, l->body->inputs[1], "");
@@ -325,12 +345,14 @@ static bool scan_body(struct loop *l, uint32_t n_inputs, const struct scan_list 
 		graph_output(l->body, out[i], "");
 	if (body->proto->n_output == n->n_out && n->n_out >= l->n_carried)
 		return true;
-	import_invalid(n, "the body has %zu results instead of %u", body->proto->n_output, n->n_out);
+	import_invalid(n, "the body has %zu results instead of %u", body->proto->n_output,
+		       n->n_out);
 	return false;
 }
 
 /* A stacked result with its iterations along the wanted axis, in the wanted order. */
-static struct node *scan_result(struct loop *l, struct node *y, uint32_t k, const struct scan_list *list)
+static struct node *scan_result(struct loop *l, struct node *y, uint32_t k,
+				const struct scan_list *list)
 {
 	struct import *n = l->n;
 	struct dims *dims = n->g->context->dims;
@@ -338,7 +360,8 @@ static struct node *scan_result(struct loop *l, struct node *y, uint32_t k, cons
 	if (node_is_poison(y))
 		return y;
 	if (list->backward && list->backward[k])
-		y = build_slice(n->g, y, 0, dim_sub(dims, l->trips, dim_const(dims, 1)), l->trips, -1);
+		y = build_slice(n->g, y, 0, dim_sub(dims, l->trips, dim_const(dims, 1)), l->trips,
+				-1);
 	for (int32_t i = 0; i < y->type.rank; i++)
 		perm[i] = i < axis ? i + 1 : i == axis ? 0 : i;
 	return build_transpose(n->g, y, perm);
@@ -355,8 +378,10 @@ void import_scan(struct import *n)
 	}
 	l.n_carried = n->n_in - (uint32_t)n_inputs;
 	l.n_scanned = n->n_out > l.n_carried ? n->n_out - l.n_carried : 0;
-	if (!read_scan_list(n, "scan_input_axes", "scan_input_directions", (uint32_t)n_inputs, &inputs) ||
-	    !read_scan_list(n, "scan_output_axes", "scan_output_directions", l.n_scanned, &outputs) ||
+	if (!read_scan_list(n, "scan_input_axes", "scan_input_directions", (uint32_t)n_inputs,
+			    &inputs) ||
+	    !read_scan_list(n, "scan_output_axes", "scan_output_directions", l.n_scanned,
+			    &outputs) ||
 	    !scan_body(&l, (uint32_t)n_inputs, &inputs) || !keeps_types(&l, true))
 		return;
 	l.trip_count = build_dims(n->g, 0, 1, &l.trips);
@@ -364,6 +389,7 @@ void import_scan(struct import *n)
 	struct node *y = finish_loop(&l);
 	for (uint32_t i = 0; i < n->n_out; i++) {
 		struct node *one = compose_result(n->g, y, i);
-		import_out(n, i, i < l.n_carried ? one : scan_result(&l, one, i - l.n_carried, &outputs));
+		import_out(n, i,
+			   i < l.n_carried ? one : scan_result(&l, one, i - l.n_carried, &outputs));
 	}
 }

@@ -57,7 +57,8 @@ void import_constant_of_shape(struct import *n)
 	if (rank < 0)
 		return;
 	if (rank > MAX_RANK) {
-		import_unsupported(n, "rank %lld; at most %d is supported", (long long)rank, MAX_RANK);
+		import_unsupported(n, "rank %lld; at most %d is supported", (long long)rank,
+				   MAX_RANK);
 		return;
 	}
 	value = value ? scalar(n, value) : build_number(n->g, NORMC_F32, 0);
@@ -69,11 +70,13 @@ static void float_range(struct import *n, enum normc_elem elem)
 {
 	struct context *c = n->g->context;
 	const double *start, *limit, *delta;
-	if (import_reals(n, 0, &start) != 1 || import_reals(n, 1, &limit) != 1 || import_reals(n, 2, &delta) != 1)
+	if (import_reals(n, 0, &start) != 1 || import_reals(n, 1, &limit) != 1 ||
+	    import_reals(n, 2, &delta) != 1)
 		return;
 	double size = ceil((*limit - *start) / *delta);
 	if (!(size < MAX_RANGE)) {
-		import_unsupported(n, "a range of %g numbers; at most %d are supported", size, MAX_RANGE);
+		import_unsupported(n, "a range of %g numbers; at most %d are supported", size,
+				   MAX_RANGE);
 		return;
 	}
 	int64_t count = size > 0 ? (int64_t)size : 0;
@@ -97,7 +100,8 @@ void import_range(struct import *n)
 		float_range(n, type.elem);
 		return;
 	}
-	if (import_dims(n, 0, &start) != 1 || import_dims(n, 1, &limit) != 1 || import_dims(n, 2, &delta) != 1)
+	if (import_dims(n, 0, &start) != 1 || import_dims(n, 1, &limit) != 1 ||
+	    import_dims(n, 2, &delta) != 1)
 		return;
 	if (dim_is(*delta, 0)) {
 		import_invalid(n, "delta is 0");
@@ -117,8 +121,10 @@ void import_range(struct import *n)
 	import_out(n, 0, y);
 }
 
-/* Row and column numbers of the last two dimensions, as i64 tensors that broadcast against each other. */
-static bool matrix_indices(struct import *n, const struct type *type, struct node **row, struct node **column)
+/* Row and column numbers of the last two dimensions, as i64 tensors that broadcast against each
+ * other. */
+static bool matrix_indices(struct import *n, const struct type *type, struct node **row,
+			   struct node **column)
 {
 	const struct dim *one = dim_const(n->g->context->dims, 1);
 	if (type->rank < 2) {
@@ -126,7 +132,8 @@ static bool matrix_indices(struct import *n, const struct type *type, struct nod
 		return false;
 	}
 	struct type rows = {.elem = NORMC_I64, .rank = 2, .dim = {type->dim[type->rank - 2], one}};
-	struct type columns = {.elem = NORMC_I64, .rank = 2, .dim = {one, type->dim[type->rank - 1]}};
+	struct type columns = {
+			.elem = NORMC_I64, .rank = 2, .dim = {one, type->dim[type->rank - 1]}};
 	*row = build_iota(n->g, &rows, 0);
 	*column = build_iota(n->g, &columns, 1);
 	return true;
@@ -142,7 +149,8 @@ void import_eye_like(struct import *n)
 	}
 	if (!matrix_indices(n, &x->type, &row, &column))
 		return;
-	row = build_binary(n->g, OP_add, row, build_integer(n->g, NORMC_I64, import_int(n, "k", 0)));
+	row = build_binary(n->g, OP_add, row,
+			   build_integer(n->g, NORMC_I64, import_int(n, "k", 0)));
 	import_out(n, 0, build_cast(n->g, build_binary(n->g, OP_eq, row, column), elem));
 }
 
@@ -154,7 +162,8 @@ void import_trilu(struct import *n)
 	if (k)
 		row = build_binary(n->g, OP_add, row, scalar(n, k));
 	bool upper = import_int(n, "upper", 1) != 0;
-	struct node *keep = upper ? build_binary(n->g, OP_le, row, column) : build_binary(n->g, OP_le, column, row);
+	struct node *keep = upper ? build_binary(n->g, OP_le, row, column)
+				  : build_binary(n->g, OP_le, column, row);
 	import_out(n, 0, build_where(n->g, keep, x, compose_number(n->g, x, 0)));
 }
 
@@ -180,7 +189,8 @@ static struct node *cast_to(struct import *n, struct node *x, enum normc_elem to
 	while (ints[1] < 2 && strcmp(round, rounds[ints[1]]))
 		ints[1]++;
 	struct type out = compose_type(x, to);
-	struct attr_call call = {.name = "cast", .n_out = 1, .out = &out, .n_ints = 2, .ints = ints};
+	struct attr_call call = {
+			.name = "cast", .n_out = 1, .out = &out, .n_ints = 2, .ints = ints};
 	return compose_result(n->g, compose_call(n->g, &x, 1, &call), 0);
 }
 
@@ -264,6 +274,7 @@ void import_one_hot(struct import *n)
 	struct node *hot = build_binary(n->g, OP_eq, index, build_iota(n->g, &count, axis));
 	struct node *value[2];
 	for (int i = 0; i < 2; i++)
-		value[i] = scalar(n, build_slice(n->g, values, 0, dim_const(dims, i), dim_const(dims, 1), 1));
+		value[i] = scalar(n, build_slice(n->g, values, 0, dim_const(dims, i),
+						 dim_const(dims, 1), 1));
 	import_out(n, 0, build_where(n->g, hot, value[1], value[0]));
 }

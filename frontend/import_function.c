@@ -1,11 +1,13 @@
-/* Model-local functions: calls are imported in place, with the function's own operator sets and bound attributes. */
+/* Model-local functions: calls are imported in place, with the function's own operator sets and
+ * bound attributes. */
 #include "import_state.h"
 
 #include <string.h>
 
 #include "wire.h"
 
-static const char *function_key(struct importer *s, const char *domain, const char *name, const char *overload)
+static const char *function_key(struct importer *s, const char *domain, const char *name,
+				const char *overload)
 {
 	domain = domain && strcmp(domain, "ai.onnx") ? domain : "";
 	return arena_printf(s->context->arena, "%s:%s:%s", domain, name ? name : "", overload);
@@ -18,12 +20,17 @@ bool import_functions(struct importer *s, const Onnx__ModelProto *model)
 	for (size_t i = 0; i < model->n_functions; i++) {
 		const Onnx__FunctionProto *proto = model->functions[i];
 		if (!proto->name || !*proto->name)
-			return diag_error(s->context->diag, (struct loc){0}, NORMC_INVALID, "function %zu has no name", i);
-		const char *overload = wire_string_field(arena, &proto->base, WIRE_FUNCTION_OVERLOAD);
-		void **slot = names_slot(s->functions, function_key(s, proto->domain, proto->name, overload));
+			return diag_error(s->context->diag, (struct loc){0}, NORMC_INVALID,
+					  "function %zu has no name", i);
+		const char *overload =
+				wire_string_field(arena, &proto->base, WIRE_FUNCTION_OVERLOAD);
+		void **slot = names_slot(s->functions,
+					 function_key(s, proto->domain, proto->name, overload));
 		if (*slot)
-			return diag_error(s->context->diag, (struct loc){0}, NORMC_INVALID, "the function '%.200s' is defined "
-					  "twice", proto->name);
+			return diag_error(s->context->diag, (struct loc){0}, NORMC_INVALID,
+					  "the function '%.200s' is defined "
+					  "twice",
+					  proto->name);
 		struct function *function = arena_new(arena, struct function, 1);
 		function->proto = proto;
 		function->name = proto->name;
@@ -39,19 +46,21 @@ const struct function *function_find(struct importer *s, const Onnx__NodeProto *
 {
 	if (!node->op_type)
 		return NULL;
-	const char *overload = wire_string_field(s->context->arena, &node->base, WIRE_NODE_OVERLOAD);
+	const char *overload =
+			wire_string_field(s->context->arena, &node->base, WIRE_NODE_OVERLOAD);
 	return names_find(s->functions, function_key(s, node->domain, node->op_type, overload));
 }
 
 /* Defaults of attributes, from a field that the compiled-in schema may not know. */
-static void bind_defaults(struct importer *s, struct names *attributes, const Onnx__FunctionProto *proto)
+static void bind_defaults(struct importer *s, struct names *attributes,
+			  const Onnx__FunctionProto *proto)
 {
 	for (unsigned i = 0; i < proto->base.n_unknown_fields; i++) {
 		const ProtobufCMessageUnknownField *field = &proto->base.unknown_fields[i];
 		if (field->tag != WIRE_FUNCTION_ATTRIBUTE)
 			continue;
-		Onnx__AttributeProto *a =
-			wire_unpack_field(s->model->arena, &onnx__attribute_proto__descriptor, field);
+		Onnx__AttributeProto *a = wire_unpack_field(
+				s->model->arena, &onnx__attribute_proto__descriptor, field);
 		if (a && a->name)
 			*names_slot(attributes, a->name) = a;
 	}
@@ -81,8 +90,11 @@ static bool check_call(struct import *n, const struct function *function)
 			return false;
 		}
 	if (n->n_in > function->proto->n_input || n->n_out > function->proto->n_output)
-		import_invalid(n, "the function '%.200s' has %zu inputs and %zu outputs; the node has %u and %u",
-			       function->name, function->proto->n_input, function->proto->n_output, n->n_in, n->n_out);
+		import_invalid(n,
+			       "the function '%.200s' has %zu inputs and %zu outputs; the node has "
+			       "%u and %u",
+			       function->name, function->proto->n_input, function->proto->n_output,
+			       n->n_in, n->n_out);
 	return n->g->context->diag->errors == errors;
 }
 
@@ -102,7 +114,8 @@ void import_call(struct import *n, const struct function *function)
 	scope->values = names_new(arena);
 	scope->opsets = function->opsets;
 	scope->frame = frame;
-	scope->prefix = arena_printf(arena, "%.200s/", *source->name ? source->name : function->name);
+	scope->prefix = arena_printf(arena, "%.200s/",
+				     *source->name ? source->name : function->name);
 	for (uint32_t i = 0; i < proto->n_input; i++) {
 		struct node *operand = import_optional(n, i);
 		if (operand)
@@ -112,10 +125,11 @@ void import_call(struct import *n, const struct function *function)
 	}
 	import_nodes(s, scope, proto->node, proto->n_node);
 	for (uint32_t i = 0; i < n->n_out; i++) {
-		struct node *node = import_wants(n, i) ? scope_find(s, scope, proto->output[i]) : NULL;
+		struct node *node =
+				import_wants(n, i) ? scope_find(s, scope, proto->output[i]) : NULL;
 		if (import_wants(n, i) && !node && n->g->context->diag->errors == errors)
-			import_invalid(n, "the function '%.200s' does not make its result '%.200s'", function->name,
-				       proto->output[i]);
+			import_invalid(n, "the function '%.200s' does not make its result '%.200s'",
+				       function->name, proto->output[i]);
 		n->out[i] = node;
 	}
 	s->depth--;

@@ -17,13 +17,17 @@ void import_gather_elements(struct import *n)
 	struct node *in[2] = {import_in(n, 0), import_in(n, 1)};
 	struct attr_axis attr = {import_axis(n, import_int(n, "axis", 0), in[0]->type.rank)};
 	if (in[0]->type.rank)
-		import_out(n, 0, graph_node(n->g, OP_gather_elements, in, 2, (union attr){.axis = &attr}));
+		import_out(n, 0,
+			   graph_node(n->g, OP_gather_elements, in, 2,
+				      (union attr){.axis = &attr}));
 }
 
 /* Calls a runtime function with one result. */
-static void call_one(struct import *n, const char *name, const struct type *out, const int64_t *ints, uint32_t n_ints)
+static void call_one(struct import *n, const char *name, const struct type *out,
+		     const int64_t *ints, uint32_t n_ints)
 {
-	struct attr_call call = {.name = name, .n_out = 1, .out = out, .n_ints = n_ints, .ints = ints};
+	struct attr_call call = {
+			.name = name, .n_out = 1, .out = out, .n_ints = n_ints, .ints = ints};
 	import_out(n, 0, compose_result(n->g, compose_call(n->g, n->in, n->n_in, &call), 0));
 }
 
@@ -40,12 +44,14 @@ void import_gather_nd(struct import *n)
 	int32_t last = index->type.rank - 1, rank = 0;
 	struct type out = {.elem = x->type.elem};
 	if (last < 0 || batch < 0 || batch > last || !dim_is_const(index->type.dim[last])) {
-		import_invalid(n, "the indices' last extent must be known, and batch_dims within their rank");
+		import_invalid(n, "the indices' last extent must be known, and batch_dims within "
+				  "their rank");
 		return;
 	}
 	int64_t depth = index->type.dim[last]->value, left = x->type.rank - batch - depth;
 	if (left < 0 || last + left > MAX_RANK) {
-		import_invalid(n, "indices of %lld numbers do not fit rank %d", (long long)depth, x->type.rank);
+		import_invalid(n, "indices of %lld numbers do not fit rank %d", (long long)depth,
+			       x->type.rank);
 		return;
 	}
 	if (batch == 0 && depth == 1) {
@@ -76,7 +82,8 @@ static int64_t read_reduction(struct import *n)
 void import_scatter_elements(struct import *n)
 {
 	struct node *x = import_in(n, 0), *index = import_in(n, 1), *updates = import_in(n, 2);
-	int64_t ints[2] = {import_axis(n, import_int(n, "axis", 0), x->type.rank), read_reduction(n)};
+	int64_t ints[2] = {import_axis(n, import_int(n, "axis", 0), x->type.rank),
+			   read_reduction(n)};
 	if (index->type.rank != x->type.rank || updates->type.rank != x->type.rank) {
 		import_invalid(n, "data, indices and updates differ in rank");
 		return;
@@ -91,7 +98,8 @@ void import_scatter_nd(struct import *n)
 	struct node *x = import_in(n, 0), *index = import_in(n, 1), *updates = import_in(n, 2);
 	int64_t reduction = read_reduction(n);
 	int32_t last = index->type.rank - 1;
-	if (last < 0 || !dim_is_const(index->type.dim[last]) || index->type.dim[last]->value > x->type.rank ||
+	if (last < 0 || !dim_is_const(index->type.dim[last]) ||
+	    index->type.dim[last]->value > x->type.rank ||
 	    updates->type.rank != last + x->type.rank - index->type.dim[last]->value) {
 		import_invalid(n, "the shapes of data, indices and updates do not fit");
 		return;
@@ -105,7 +113,8 @@ void import_tensor_scatter(struct import *n)
 {
 	struct node *x = import_in(n, 0);
 	const char *mode = import_string(n, "mode", "linear");
-	int64_t ints[2] = {import_axis(n, import_int(n, "axis", -2), x->type.rank), !strcmp(mode, "circular")};
+	int64_t ints[2] = {import_axis(n, import_int(n, "axis", -2), x->type.rank),
+			   !strcmp(mode, "circular")};
 	if (import_in(n, 1)->type.rank != x->type.rank) {
 		import_invalid(n, "the update's rank differs from the cache's");
 		return;
@@ -132,7 +141,8 @@ void import_top_k(struct import *n)
 		k = *known;
 	}
 	const struct dim *extent = x->type.dim[ints[0]];
-	if (dim_is_const(k) && (k->value < 0 || (dim_is_const(extent) && k->value > extent->value))) {
+	if (dim_is_const(k) &&
+	    (k->value < 0 || (dim_is_const(extent) && k->value > extent->value))) {
 		import_invalid(n, "k is %lld", (long long)k->value);
 		return;
 	}
@@ -168,6 +178,7 @@ void import_cumulative(struct import *n)
 			return;
 		ints[0] = import_axis(n, *axis, x->type.rank);
 	}
-	struct attr_call call = {.name = "cumsum", .n_out = 1, .out = &x->type, .n_ints = 4, .ints = ints};
+	struct attr_call call = {
+			.name = "cumsum", .n_out = 1, .out = &x->type, .n_ints = 4, .ints = ints};
 	import_out(n, 0, compose_result(n->g, compose_call(n->g, &x, 1, &call), 0));
 }

@@ -1,20 +1,24 @@
-/* Sub-graphs: as closed regions of their own, or, where control flow is decided at compile time, in place. */
+/* Sub-graphs: as closed regions of their own, or, where control flow is decided at compile time, in
+ * place. */
 #include "import_state.h"
 
 #include <string.h>
 
 /* The node being imported may be inside of the scope that is current, never elsewhere. */
-struct body *body_open(struct import *n, const char *name, uint32_t n_inputs, struct captures *captured)
+struct body *body_open(struct import *n, const char *name, uint32_t n_inputs,
+		       struct captures *captured)
 {
 	struct importer *s = n->state;
 	struct arena *arena = n->g->context->arena;
 	const Onnx__AttributeProto *a = import_attribute(n, name);
-	if (!a || !a->has_type || a->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH || !a->g) {
+	if (!a || !a->has_type || a->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH ||
+	    !a->g) {
 		import_invalid(n, "attribute '%s' is missing or not a graph", name);
 		return NULL;
 	}
 	if (a->g->n_input != n_inputs) {
-		import_invalid(n, "the graph '%s' has %zu inputs instead of %u", name, a->g->n_input, n_inputs);
+		import_invalid(n, "the graph '%s' has %zu inputs instead of %u", name,
+			       a->g->n_input, n_inputs);
 		return NULL;
 	}
 	struct body *body = arena_new(arena, struct body, 1);
@@ -44,7 +48,8 @@ static void add_captured(struct importer *s, struct scope *scope)
 	struct arena *arena = s->context->arena;
 	for (uint32_t i = 0; i < scope->captured->n; i++) {
 		const struct node *outer = scope->captured->node[i];
-		*names_slot(scope->inner, arena_printf(arena, "%u", outer->id)) = graph_parameter(scope->g, "", outer);
+		*names_slot(scope->inner, arena_printf(arena, "%u", outer->id)) =
+				graph_parameter(scope->g, "", outer);
 	}
 }
 
@@ -62,7 +67,9 @@ bool body_import(struct import *n, struct body *body, struct node **out)
 		const char *name = body->proto->output[i]->name ? body->proto->output[i]->name : "";
 		out[i] = scope_find(s, &body->scope, name);
 		if (!out[i])
-			import_invalid(n, "result '%.200s' of the sub-graph is not made by any node", name);
+			import_invalid(n,
+				       "result '%.200s' of the sub-graph is not made by any node",
+				       name);
 		else
 			ok &= !node_is_poison(out[i]);
 	}
@@ -70,8 +77,8 @@ bool body_import(struct import *n, struct body *body, struct node **out)
 	return ok && diag->errors == errors;
 }
 
-struct graph *import_region(struct import *n, const char *name, struct node *const *params, uint32_t n_params,
-			    struct captures *captured)
+struct graph *import_region(struct import *n, const char *name, struct node *const *params,
+			    uint32_t n_params, struct captures *captured)
 {
 	struct body *body = body_open(n, name, n_params, captured);
 	if (!body)
@@ -90,7 +97,8 @@ struct graph *import_region(struct import *n, const char *name, struct node *con
 	return g;
 }
 
-void import_region_extend(struct import *n, struct graph *region, uint32_t n_params, const struct captures *captured)
+void import_region_extend(struct import *n, struct graph *region, uint32_t n_params,
+			  const struct captures *captured)
 {
 	(void)n;
 	for (uint32_t i = region->n_inputs - n_params; i < captured->n; i++)

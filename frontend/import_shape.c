@@ -11,7 +11,8 @@ void import_identity(struct import *n)
 void import_shape(struct import *n)
 {
 	struct node *x = import_in(n, 0);
-	int64_t rank = x->type.rank, from = import_int(n, "start", 0), to = import_int(n, "end", rank);
+	int64_t rank = x->type.rank, from = import_int(n, "start", 0),
+		to = import_int(n, "end", rank);
 	from += from < 0 ? rank : 0;
 	to += to < 0 ? rank : 0;
 	from = from < 0 ? 0 : from > rank ? rank : from;
@@ -30,20 +31,22 @@ static int32_t read_extents(struct import *n, uint32_t i, const struct dim *cons
 {
 	int64_t count = import_dims(n, i, dim);
 	if (count > MAX_RANK) {
-		import_unsupported(n, "rank %lld; at most %d is supported", (long long)count, MAX_RANK);
+		import_unsupported(n, "rank %lld; at most %d is supported", (long long)count,
+				   MAX_RANK);
 		return -1;
 	}
 	return (int32_t)count;
 }
 
-/* Entries of Reshape's shape: numbers, 0 (copy) or -1 (infer). Which of these an entry is may be known at run time only;
- * then the extents are expressions that cover all cases. */
+/* Entries of Reshape's shape: numbers, 0 (copy) or -1 (infer). Which of these an entry is may be
+ * known at run time only; then the extents are expressions that cover all cases. */
 struct target {
 	const struct dim *extent; /* 1 where it is inferred */
 	const struct dim *infers; /* 0 or 1 */
 };
 
-static struct target read_target(struct import *n, const struct dim *value, const struct dim *copied)
+static struct target read_target(struct import *n, const struct dim *value,
+				 const struct dim *copied)
 {
 	struct dims *dims = n->g->context->dims;
 	const struct dim *zero = dim_const(dims, 0), *one = dim_const(dims, 1);
@@ -53,7 +56,8 @@ static struct target read_target(struct import *n, const struct dim *value, cons
 		return (struct target){copied ? copied : zero, zero};
 	if (dim_lower_bound(value) >= 0)
 		return (struct target){value, zero};
-	const struct dim *below = dim_sub(dims, zero, value), *size = dim_max(dims, value, below), *extent = size;
+	const struct dim *below = dim_sub(dims, zero, value), *size = dim_max(dims, value, below),
+			 *extent = size;
 	if (copied) {
 		const struct dim *is_zero = dim_sub(dims, one, dim_min(dims, one, size));
 		extent = dim_add(dims, size, dim_mul(dims, is_zero, copied));
@@ -61,10 +65,10 @@ static struct target read_target(struct import *n, const struct dim *value, cons
 	return (struct target){extent, dim_max(dims, zero, below)};
 }
 
-/* Replaces the inferred extents: what is left of `total` after the known ones. Maxima keep products of such extents
- * from being written out. */
-static void infer_extents(struct import *n, int32_t rank, const struct target *target, const struct dim *total,
-			  const struct dim **dim)
+/* Replaces the inferred extents: what is left of `total` after the known ones. Maxima keep products
+ * of such extents from being written out. */
+static void infer_extents(struct import *n, int32_t rank, const struct target *target,
+			  const struct dim *total, const struct dim **dim)
 {
 	struct dims *dims = n->g->context->dims;
 	const struct dim *zero = dim_const(dims, 0), *one = dim_const(dims, 1), *known = one;
@@ -79,7 +83,8 @@ static void infer_extents(struct import *n, int32_t rank, const struct target *t
 		if (dim_is(target[i].infers, 1)) {
 			dim[i] = rest;
 		} else if (!dim_is(target[i].infers, 0)) {
-			const struct dim *more = dim_mul(dims, target[i].infers, dim_sub(dims, rest, one));
+			const struct dim *more =
+					dim_mul(dims, target[i].infers, dim_sub(dims, rest, one));
 			dim[i] = dim_max(dims, zero, dim_add(dims, dim[i], more));
 		}
 	}
@@ -96,7 +101,8 @@ void import_reshape(struct import *n)
 	for (int32_t i = 0; i < rank; i++) {
 		const struct dim *copied = i < x->type.rank && !allow_zero ? x->type.dim[i] : NULL;
 		if (dim_is(shape[i], 0) && !copied && !allow_zero)
-			import_invalid(n, "entry %d of the shape is 0, but the input has rank %d", i, x->type.rank);
+			import_invalid(n, "entry %d of the shape is 0, but the input has rank %d",
+				       i, x->type.rank);
 		target[i] = read_target(n, shape[i], copied);
 		infers += dim_is(target[i].infers, 1);
 		certain = certain && dim_is(target[i].infers, 0);
@@ -132,9 +138,11 @@ void import_squeeze(struct import *n)
 		if (dim_is(x->type.dim[i], 1))
 			ones |= 1u << i;
 	bool operand = n->opset >= 13;
-	uint32_t axes = import_axes(n, operand ? NULL : "axes", operand ? 1 : -1, x->type.rank, ones);
+	uint32_t axes = import_axes(n, operand ? NULL : "axes", operand ? 1 : -1, x->type.rank,
+				    ones);
 	for (int32_t i = 0; i < x->type.rank; i++)
-		if (axes >> i & 1) /* an unknown extent is taken to be 1, which is checked at run time */
+		if (axes >> i &
+		    1) /* an unknown extent is taken to be 1, which is checked at run time */
 			graph_same_extent(n->g, x->type.dim[i], dim_const(n->g->context->dims, 1));
 	import_out(n, 0, build_squeeze(n->g, x, axes));
 }
@@ -151,7 +159,8 @@ void import_unsqueeze(struct import *n)
 		import_unsupported(n, "the result's rank is above %d", MAX_RANK);
 		return;
 	}
-	uint32_t axes = import_axes(n, operand ? NULL : "axes", operand ? 1 : -1, x->type.rank + (int32_t)count, 0);
+	uint32_t axes = import_axes(n, operand ? NULL : "axes", operand ? 1 : -1,
+				    x->type.rank + (int32_t)count, 0);
 	import_out(n, 0, build_unsqueeze(n->g, x, axes));
 }
 
@@ -180,7 +189,8 @@ void import_expand(struct import *n)
 	struct context *c = n->g->context;
 	struct node *x = import_in(n, 0);
 	const struct dim *const *shape, *dim[MAX_RANK];
-	int32_t given = read_extents(n, 1, &shape), rank = given > x->type.rank ? given : x->type.rank;
+	int32_t given = read_extents(n, 1, &shape),
+		rank = given > x->type.rank ? given : x->type.rank;
 	if (given < 0)
 		return;
 	for (int32_t i = 0; i < rank; i++) {
@@ -209,7 +219,8 @@ static struct node *repeat(struct import *n, struct node *x, int32_t first, cons
 	return build_broadcast(n->g, y, 3, dim);
 }
 
-struct node *compose_tile(struct import *n, struct node *x, int32_t axis, const struct dim *times, bool each)
+struct node *compose_tile(struct import *n, struct node *x, int32_t axis, const struct dim *times,
+			  bool each)
 {
 	const struct dim *dim[MAX_RANK];
 	if (dim_is(times, 1) || node_is_poison(x))
@@ -270,8 +281,10 @@ void import_depth_to_space(struct import *n)
 	const struct dim *apart[2][6] = {{batch, b.block, b.block, rest, b.height, b.width},
 					 {batch, rest, b.block, b.block, b.height, b.width}};
 	static const int32_t perm[2][6] = {{0, 3, 4, 1, 5, 2}, {0, 1, 4, 2, 5, 3}};
-	const struct dim *whole[4] = {batch, rest, dim_mul(dims, b.height, b.block), dim_mul(dims, b.width, b.block)};
-	struct node *y = build_transpose(n->g, build_reshape(n->g, b.x, 6, apart[columns]), perm[columns]);
+	const struct dim *whole[4] = {batch, rest, dim_mul(dims, b.height, b.block),
+				      dim_mul(dims, b.width, b.block)};
+	struct node *y = build_transpose(n->g, build_reshape(n->g, b.x, 6, apart[columns]),
+					 perm[columns]);
 	import_out(n, 0, build_reshape(n->g, y, 4, whole));
 }
 
@@ -282,10 +295,13 @@ void import_space_to_depth(struct import *n)
 	if (!read_blocks(n, &b))
 		return;
 	const struct dim *batch = b.x->type.dim[0];
-	const struct dim *height = dim_div(dims, b.height, b.block), *width = dim_div(dims, b.width, b.block);
+	const struct dim *height = dim_div(dims, b.height, b.block),
+			 *width = dim_div(dims, b.width, b.block);
 	const struct dim *apart[6] = {batch, b.channels, height, b.block, width, b.block};
 	static const int32_t perm[6] = {0, 3, 5, 1, 2, 4};
-	const struct dim *whole[4] = {batch, dim_mul(dims, b.channels, dim_mul(dims, b.block, b.block)), height, width};
+	const struct dim *whole[4] = {batch,
+				      dim_mul(dims, b.channels, dim_mul(dims, b.block, b.block)),
+				      height, width};
 	struct node *y = build_transpose(n->g, build_reshape(n->g, b.x, 6, apart), perm);
 	import_out(n, 0, build_reshape(n->g, y, 4, whole));
 }

@@ -1,8 +1,9 @@
 /* Operators that cut, join and pad along axes.
  *
- * Positions may depend on unknown extents, so they are expressions, clamped with min and max.  Two assumptions keep the
- * common cases simple: numbers beyond 32 bits mean "to the end", and where a model counts one position from the end
- * of an unknown extent, that extent is at least 1 (recorded, and checked at run time).
+ * Positions may depend on unknown extents, so they are expressions, clamped with min and max.  Two
+ * assumptions keep the common cases simple: numbers beyond 32 bits mean "to the end", and where a
+ * model counts one position from the end of an unknown extent, that extent is at least 1 (recorded,
+ * and checked at run time).
  */
 #include <string.h>
 
@@ -10,10 +11,12 @@
 
 void import_concat(struct import *n)
 {
-	int32_t rank = import_in(n, 0)->type.rank, axis = import_axis(n, import_int(n, "axis", 1), rank);
+	int32_t rank = import_in(n, 0)->type.rank,
+		axis = import_axis(n, import_int(n, "axis", 1), rank);
 	for (uint32_t i = 0; i < n->n_in; i++)
 		if (import_in(n, i)->type.rank != rank) {
-			import_invalid(n, "operand %u has rank %d, the first one %d", i, n->in[i]->type.rank, rank);
+			import_invalid(n, "operand %u has rank %d, the first one %d", i,
+				       n->in[i]->type.rank, rank);
 			return;
 		}
 	if (rank > 0)
@@ -27,7 +30,8 @@ static bool split_sizes(struct import *n, const struct dim *whole, const struct 
 	const struct dim *const *given = NULL;
 	const int64_t *list;
 	int64_t count = n->n_out;
-	bool operand = n->opset >= 13 && import_optional(n, 1), attribute = n->opset < 13 && import_has(n, "split");
+	bool operand = n->opset >= 13 && import_optional(n, 1),
+	     attribute = n->opset < 13 && import_has(n, "split");
 	if (operand)
 		count = import_dims(n, 1, &given);
 	else if (attribute)
@@ -38,9 +42,12 @@ static bool split_sizes(struct import *n, const struct dim *whole, const struct 
 		import_invalid(n, "%lld sizes for %u results", (long long)count, n->n_out);
 		return false;
 	}
-	const struct dim *parts = dim_const(dims, count), *each = dim_ceil_div(dims, whole, parts), *left = whole;
+	const struct dim *parts = dim_const(dims, count), *each = dim_ceil_div(dims, whole, parts),
+			 *left = whole;
 	for (int64_t i = 0; i < count; i++) {
-		size[i] = operand ? given[i] : attribute ? dim_const(dims, list[i]) : dim_min(dims, each, left);
+		size[i] = operand     ? given[i]
+			  : attribute ? dim_const(dims, list[i])
+				      : dim_min(dims, each, left);
 		left = dim_sub(dims, left, size[i]);
 	}
 	if (operand || attribute)
@@ -63,12 +70,14 @@ void import_split(struct import *n)
 	}
 }
 
-/* A position along an extent, counted from the end if negative, clamped to [low, extent + above]. */
-static const struct dim *position(struct import *n, const struct dim *at, const struct dim *extent, int64_t low,
-				  int64_t above)
+/* A position along an extent, counted from the end if negative, clamped to [low, extent + above].
+ */
+static const struct dim *position(struct import *n, const struct dim *at, const struct dim *extent,
+				  int64_t low, int64_t above)
 {
 	struct dims *dims = n->g->context->dims;
-	const struct dim *least = dim_const(dims, low), *most = dim_add(dims, extent, dim_const(dims, above));
+	const struct dim *least = dim_const(dims, low),
+			 *most = dim_add(dims, extent, dim_const(dims, above));
 	if (dim_is_const(at) && (at->value <= INT32_MIN || at->value >= INT32_MAX))
 		return at->value < 0 ? least : most;
 	if (dim_is(at, -1)) {
@@ -81,7 +90,8 @@ static const struct dim *position(struct import *n, const struct dim *at, const 
 	} else if (dim_lower_bound(at) < 0) { /* adds the extent if the sign is negative */
 		const struct dim *zero = dim_const(dims, 0);
 		const struct dim *below = dim_max(dims, zero, dim_sub(dims, zero, at));
-		at = dim_add(dims, at, dim_mul(dims, dim_min(dims, below, dim_const(dims, 1)), extent));
+		at = dim_add(dims, at,
+			     dim_mul(dims, dim_min(dims, below, dim_const(dims, 1)), extent));
 	}
 	return dim_max(dims, least, dim_min(dims, at, most));
 }
@@ -93,7 +103,8 @@ struct cuts {
 	int64_t n;
 };
 
-static void cut(struct import *n, struct attr_slice *attr, int32_t axis, const struct cuts *cuts, int64_t i)
+static void cut(struct import *n, struct attr_slice *attr, int32_t axis, const struct cuts *cuts,
+		int64_t i)
 {
 	struct dims *dims = n->g->context->dims;
 	const struct dim *extent = attr->extent[axis], *size;
@@ -134,7 +145,8 @@ static void slice(struct import *n, const struct cuts *cuts)
 	if (n->g->context->diag->errors != errors)
 		return;
 	for (int32_t i = 0; i < x->type.rank; i++)
-		all = all && dim_is(attr.start[i], 0) && attr.extent[i] == x->type.dim[i] && attr.step[i] == 1;
+		all = all && dim_is(attr.start[i], 0) && attr.extent[i] == x->type.dim[i] &&
+		      attr.step[i] == 1;
 	import_out(n, 0, all ? x : graph_node(n->g, OP_slice, &x, 1, (union attr){.slice = &attr}));
 }
 
@@ -156,7 +168,8 @@ void import_slice_attributes(struct import *n)
 		import_invalid(n, "starts, ends and axes differ in length");
 		return;
 	}
-	struct cuts cuts = {as_dims(n, from, count), as_dims(n, to, count), n_axes ? axis : NULL, NULL, count};
+	struct cuts cuts = {as_dims(n, from, count), as_dims(n, to, count), n_axes ? axis : NULL,
+			    NULL, count};
 	slice(n, &cuts);
 }
 
@@ -262,7 +275,8 @@ void import_center_crop_pad(struct import *n)
 		const struct dim *more = dim_sub(dims, size[i], x->type.dim[at]);
 		const struct dim *grow = dim_max(dims, zero, more);
 		const struct dim *shrink = dim_max(dims, zero, dim_sub(dims, zero, more));
-		attr.before[at] = dim_sub(dims, dim_div(dims, grow, two), dim_div(dims, shrink, two));
+		attr.before[at] =
+				dim_sub(dims, dim_div(dims, grow, two), dim_div(dims, shrink, two));
 		attr.after[at] = dim_sub(dims, more, attr.before[at]);
 	}
 	import_out(n, 0, build_pad(n->g, x, build_number(n->g, x->type.elem, 0), &attr));

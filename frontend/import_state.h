@@ -63,7 +63,8 @@ struct node *scope_find(struct importer *s, struct scope *scope, const char *nam
 void scope_bind(struct importer *s, struct scope *scope, const char *name, struct node *node);
 void scope_bind_absent(struct importer *s, struct scope *scope, const char *name);
 /* The parameter of scope's region that stands for `outer`, a node of the graph around. */
-struct node *scope_capture(struct importer *s, struct scope *scope, struct node *outer, const char *name);
+struct node *scope_capture(struct importer *s, struct scope *scope, struct node *outer,
+			   const char *name);
 /* Binds initializers; false after a report. */
 bool import_initializers(struct importer *s, struct scope *scope, const Onnx__GraphProto *graph);
 /* Nodes in order, in scope `scope`. */
@@ -85,7 +86,8 @@ struct operator_row {
 };
 struct names *operator_names(struct arena *arena);
 /* The row for this operator and opset; NULL after a report that says what is supported. */
-const struct operator_row *operator_find(struct importer *s, struct loc loc, const struct source *source);
+const struct operator_row *operator_find(struct importer *s, struct loc loc,
+					 const struct source *source);
 
 /* ---- import_attr.c ---- */
 /* The attribute itself, also if it is bound by a function's call; NULL if absent. */
@@ -101,9 +103,11 @@ struct body {
 	const Onnx__GraphProto *proto;
 	struct scope scope;
 };
-/* Begins sub-graph `name`: as a region of its own if `captured`, otherwise inside the graph of the node. NULL after a
- * report. Parameters are added by the caller, and then bound to the sub-graph's inputs. */
-struct body *body_open(struct import *n, const char *name, uint32_t n_inputs, struct captures *captured);
+/* Begins sub-graph `name`: as a region of its own if `captured`, otherwise inside the graph of the
+ * node. NULL after a report. Parameters are added by the caller, and then bound to the sub-graph's
+ * inputs. */
+struct body *body_open(struct import *n, const char *name, uint32_t n_inputs,
+		       struct captures *captured);
 void body_bind(struct import *n, struct body *body, uint32_t input, struct node *value);
 /* Imports the nodes; results go to out[0..n_output). False after a report. */
 bool body_import(struct import *n, struct body *body, struct node **out);
@@ -115,7 +119,8 @@ const struct function *function_find(struct importer *s, const Onnx__NodeProto *
 void import_call(struct import *n, const struct function *function);
 
 /* ---- import_graph.c ---- */
-bool import_graph_inputs(struct importer *s, const Onnx__GraphProto *graph, const char *const *fixed);
+bool import_graph_inputs(struct importer *s, const Onnx__GraphProto *graph,
+			 const char *const *fixed);
 bool import_graph_outputs(struct importer *s, const Onnx__GraphProto *graph);
 
 #endif

@@ -17,7 +17,8 @@ struct names *operator_names(struct arena *arena)
 	struct names *names = names_new(arena);
 	struct operator_row *copy = arena_copy(arena, rows, sizeof rows);
 	for (size_t i = N_ROWS; i-- > 0;) { /* so that the table's order stays */
-		void **slot = names_slot(names, arena_printf(arena, "%s:%s", copy[i].domain, copy[i].name));
+		void **slot = names_slot(
+				names, arena_printf(arena, "%s:%s", copy[i].domain, copy[i].name));
 		copy[i].next = *slot;
 		*slot = &copy[i];
 	}
@@ -71,15 +72,18 @@ static void unsupported_opset(struct importer *s, struct loc loc, const struct o
 	size_t at = 0;
 	for (const struct operator_row *r = row; r && at < sizeof ranges - 40; r = r->next) {
 		const char *joint = r == row ? "" : ", ";
-		int n = r->last == OPSET_LAST ? snprintf(ranges + at, sizeof ranges - at, "%sfrom %d", joint, r->first)
-			: snprintf(ranges + at, sizeof ranges - at, "%s%d to %d", joint, r->first, r->last);
+		int n = r->last == OPSET_LAST ? snprintf(ranges + at, sizeof ranges - at,
+							 "%sfrom %d", joint, r->first)
+					      : snprintf(ranges + at, sizeof ranges - at,
+							 "%s%d to %d", joint, r->first, r->last);
 		at += n > 0 ? (size_t)n : 0;
 	}
-	diag_error(s->context->diag, loc, NORMC_UNSUPPORTED, "not supported in this opset; %s is supported in opsets %s",
-		   row->name, ranges);
+	diag_error(s->context->diag, loc, NORMC_UNSUPPORTED,
+		   "not supported in this opset; %s is supported in opsets %s", row->name, ranges);
 }
 
-/* Why whole families of operators are left out; NULL for others. A trailing '*' stands for any ending. */
+/* Why whole families of operators are left out; NULL for others. A trailing '*' stands for any
+ * ending. */
 static const char *reason(const char *op)
 {
 	static const struct {
@@ -116,7 +120,8 @@ static bool known_domain(const char *domain)
 	return false;
 }
 
-const struct operator_row *operator_find(struct importer *s, struct loc loc, const struct source *source)
+const struct operator_row *operator_find(struct importer *s, struct loc loc,
+					 const struct source *source)
 {
 	struct diag *diag = s->context->diag;
 	const char *key = arena_printf(s->context->arena, "%s:%s", source->domain, source->op_type);
@@ -132,15 +137,18 @@ const struct operator_row *operator_find(struct importer *s, struct loc loc, con
 	if (why)
 		diag_error(diag, loc, NORMC_UNSUPPORTED, "operator not supported: %s", why);
 	else if (!known_domain(source->domain))
-		diag_error(diag, loc, NORMC_UNSUPPORTED, "operators of domain '%.100s' are not supported", source->domain);
+		diag_error(diag, loc, NORMC_UNSUPPORTED,
+			   "operators of domain '%.100s' are not supported", source->domain);
 	else if (near)
-		diag_error(diag, loc, NORMC_UNSUPPORTED, "operator not supported (the nearest name is %s)", near);
+		diag_error(diag, loc, NORMC_UNSUPPORTED,
+			   "operator not supported (the nearest name is %s)", near);
 	else
 		diag_error(diag, loc, NORMC_UNSUPPORTED, "operator not supported");
 	return NULL;
 }
 
-void import_list(void (*put)(void *user, const char *domain, const char *op, int first, int last), void *user)
+void import_list(void (*put)(void *user, const char *domain, const char *op, int first, int last),
+		 void *user)
 {
 	for (size_t i = 0; i < N_ROWS; i++)
 		put(user, rows[i].domain, rows[i].name, rows[i].first, rows[i].last);

@@ -1,5 +1,5 @@
-/* Operands whose contents must be known at compile time: constants, what can be computed from constants, and integers
- * that are tracked as expressions.
+/* Operands whose contents must be known at compile time: constants, what can be computed from
+ * constants, and integers that are tracked as expressions.
  */
 #include <string.h>
 
@@ -18,11 +18,14 @@ static void track_input(struct import *n, struct node *input)
 {
 	struct context *c = n->g->context;
 	int64_t count = type_fixed_count(&input->type);
-	if (input->type.rank > 1 || count < 0 || count > MAX_TRACKED || !elem_is_integer(input->type.elem))
+	if (input->type.rank > 1 || count < 0 || count > MAX_TRACKED ||
+	    !elem_is_integer(input->type.elem))
 		return;
 	const struct dim **ints = arena_new(c->arena, const struct dim *, (size_t)count + 1);
 	for (int64_t i = 0; i < count; i++) {
-		struct symbol symbol = {.name = "", .input = input->attr.port->index, .index = (uint32_t)i,
+		struct symbol symbol = {.name = "",
+					.input = input->attr.port->index,
+					.index = (uint32_t)i,
 					.element = true};
 		ints[i] = dim_symbol(c->dims, symbol);
 	}
@@ -58,11 +61,13 @@ static bool evaluate(struct import *n, const struct node *node, struct tensor *o
 		int64_t dim[MAX_RANK];
 		for (int32_t i = 0; i < node->type.rank; i++)
 			dim[i] = node->type.dim[i]->value;
-		*out = tensor_load(arena, node->type.elem, node->type.rank, dim, node->attr.data->p);
+		*out = tensor_load(arena, node->type.elem, node->type.rank, dim,
+				   node->attr.data->p);
 		return true;
 	}
 	bool computed = op_info[node->op].kind == KIND_map || op_info[node->op].kind == KIND_view ||
-			op_info[node->op].kind == KIND_move || op_info[node->op].kind == KIND_reduce;
+			op_info[node->op].kind == KIND_move ||
+			op_info[node->op].kind == KIND_reduce;
 	if (!computed || node->n_in > sizeof in / sizeof in[0])
 		return false;
 	for (uint32_t i = 0; i < node->n_in; i++)
@@ -82,7 +87,8 @@ static bool read_list(struct import *n, struct node *node, struct tensor *out)
 		return false;
 	for (int32_t i = 0; i < node->type.rank; i++)
 		dim[i] = node->type.dim[i]->value;
-	*out = tensor_load(n->g->context->arena, node->type.elem, node->type.rank, dim, node->attr.data->p);
+	*out = tensor_load(n->g->context->arena, node->type.elem, node->type.rank, dim,
+			   node->attr.data->p);
 	return true;
 }
 
@@ -128,7 +134,9 @@ int64_t import_dims(struct import *n, uint32_t i, const struct dim *const **valu
 	}
 	int64_t count = find_dims(n, node, value);
 	if (count < 0)
-		import_unsupported(n, "operand %u must be known at compile time, but depends on data", i);
+		import_unsupported(n,
+				   "operand %u must be known at compile time, but depends on data",
+				   i);
 	return count;
 }
 
@@ -141,8 +149,11 @@ int64_t import_numbers(struct import *n, uint32_t i, const int64_t **value)
 	int64_t *numbers = arena_new(n->g->context->arena, int64_t, (size_t)count + 1);
 	for (int64_t k = 0; k < count; k++) {
 		if (!dim_is_const(dims[k])) {
-			import_unsupported(n, "operand %u must be constant, but depends on an input's shape or "
-					   "contents", i);
+			import_unsupported(n,
+					   "operand %u must be constant, but depends on an input's "
+					   "shape or "
+					   "contents",
+					   i);
 			return -1;
 		}
 		numbers[k] = dims[k]->value;

@@ -1,4 +1,5 @@
-/* Opens a model: maps the file, has it checked and unpacked by wire.c, and closes everything again. */
+/* Opens a model: maps the file, has it checked and unpacked by wire.c, and closes everything again.
+ */
 #define _GNU_SOURCE
 #include "load.h"
 
@@ -27,7 +28,8 @@ static bool map_file(struct diag *diag, const char *path, ProtobufCBinaryData *f
 		return io_error(diag, "open", path);
 	if (fstat(fd, &status) || !S_ISREG(status.st_mode)) {
 		close(fd);
-		return diag_error(diag, (struct loc){0}, NORMC_IO, "'%.300s' is not a regular file", path);
+		return diag_error(diag, (struct loc){0}, NORMC_IO, "'%.300s' is not a regular file",
+				  path);
 	}
 	file->len = (size_t)status.st_size;
 	if (!file->len) {
@@ -96,12 +98,16 @@ struct model *model_open(struct memory *memory, struct diag *diag, const char *p
 	}
 	if (!map_file(diag, path, &file))
 		return NULL;
-	struct model start = {
-		.path = path, .folder = folder, .bytes = file.data, .n_bytes = file.len, .mapped = true};
+	struct model start = {.path = path,
+			      .folder = folder,
+			      .bytes = file.data,
+			      .n_bytes = file.len,
+			      .mapped = true};
 	return model_make(memory, diag, &start);
 }
 
-struct model *model_parse(struct memory *memory, struct diag *diag, const void *bytes, size_t n, const char *folder)
+struct model *model_parse(struct memory *memory, struct diag *diag, const void *bytes, size_t n,
+			  const char *folder)
 {
 	struct model start = {.folder = folder, .bytes = bytes, .n_bytes = n};
 	return model_make(memory, diag, &start);
@@ -117,7 +123,8 @@ void model_close(struct model *model)
 	arena_close(model->arena); /* the model itself lies in it */
 }
 
-bool load_tensor_file(struct arena *arena, struct diag *diag, const char *path, struct raw_tensor *out)
+bool load_tensor_file(struct arena *arena, struct diag *diag, const char *path,
+		      struct raw_tensor *out)
 {
 	ProtobufCBinaryData file;
 	if (!map_file(diag, path, &file))

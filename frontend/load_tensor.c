@@ -1,5 +1,5 @@
-/* TensorProto to elements in memory: raw bytes, the typed arrays, packed 4-bit and 2-bit types, external data.
- * Assumes a little-endian machine, as the file format is.
+/* TensorProto to elements in memory: raw bytes, the typed arrays, packed 4-bit and 2-bit types,
+ * external data. Assumes a little-endian machine, as the file format is.
  */
 #include "load.h"
 
@@ -31,14 +31,18 @@ static bool check_type(struct decode *d)
 	int32_t type = d->proto->has_data_type ? d->proto->data_type : 0;
 	if (type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING)
 		return wrong(d, NORMC_UNSUPPORTED, "has strings, which are not supported");
-	if (type == ONNX__TENSOR_PROTO__DATA_TYPE__COMPLEX64 || type == ONNX__TENSOR_PROTO__DATA_TYPE__COMPLEX128)
+	if (type == ONNX__TENSOR_PROTO__DATA_TYPE__COMPLEX64 ||
+	    type == ONNX__TENSOR_PROTO__DATA_TYPE__COMPLEX128)
 		return wrong(d, NORMC_UNSUPPORTED, "has complex numbers, which are not supported");
 	d->out->elem = (enum normc_elem)type;
 	if (normc_elem_size(d->out->elem) == 0)
-		return diag_error(d->diag, d->loc, type > NORMC_I2 ? NORMC_UNSUPPORTED : NORMC_INVALID,
-				  "tensor '%.200s' has the unknown element type %d", d->out->name, type);
+		return diag_error(d->diag, d->loc,
+				  type > NORMC_I2 ? NORMC_UNSUPPORTED : NORMC_INVALID,
+				  "tensor '%.200s' has the unknown element type %d", d->out->name,
+				  type);
 	if (d->proto->segment)
-		return wrong(d, NORMC_UNSUPPORTED, "is stored in segments, which are not supported");
+		return wrong(d, NORMC_UNSUPPORTED,
+			     "is stored in segments, which are not supported");
 	return true;
 }
 
@@ -47,8 +51,10 @@ static bool check_shape(struct decode *d)
 	struct raw_tensor *out = d->out;
 	int64_t bits, bytes;
 	if (d->proto->n_dims > NORMC_MAX_RANK)
-		return diag_error(d->diag, d->loc, NORMC_UNSUPPORTED, "tensor '%.200s' has rank %zu; at most %d is "
-				  "supported", out->name, d->proto->n_dims, NORMC_MAX_RANK);
+		return diag_error(d->diag, d->loc, NORMC_UNSUPPORTED,
+				  "tensor '%.200s' has rank %zu; at most %d is "
+				  "supported",
+				  out->name, d->proto->n_dims, NORMC_MAX_RANK);
 	out->rank = (int32_t)d->proto->n_dims;
 	out->count = 1;
 	bool empty = false;
@@ -64,7 +70,8 @@ static bool check_shape(struct decode *d)
 	if (empty)
 		out->count = 0;
 	if (__builtin_mul_overflow(out->count, (int64_t)normc_elem_size(out->elem), &bytes) ||
-	    __builtin_mul_overflow(out->count, (int64_t)elem_bits(out->elem), &bits) || bits > INT64_MAX - 7)
+	    __builtin_mul_overflow(out->count, (int64_t)elem_bits(out->elem), &bits) ||
+	    bits > INT64_MAX - 7)
 		return wrong(d, NORMC_INVALID, "is too large");
 	out->bytes = (uint64_t)bytes;
 	d->stored = ((uint64_t)bits + 7) / 8;
@@ -124,8 +131,10 @@ static bool take_raw(struct decode *d)
 	if (span.offset > d->model->n_bytes || span.length > d->model->n_bytes - span.offset)
 		return bug(d->diag, d->loc, "raw_data lies outside of the file");
 	if (span.length != d->stored)
-		return diag_error(d->diag, d->loc, NORMC_INVALID, "tensor '%.200s' has %llu bytes of data; its shape needs "
-				  "%llu", d->out->name, (unsigned long long)span.length,
+		return diag_error(d->diag, d->loc, NORMC_INVALID,
+				  "tensor '%.200s' has %llu bytes of data; its shape needs "
+				  "%llu",
+				  d->out->name, (unsigned long long)span.length,
 				  (unsigned long long)d->stored);
 	return take_bytes(d, d->model->bytes + span.offset);
 }
@@ -134,7 +143,8 @@ static bool take_raw(struct decode *d)
 static bool take_array(struct decode *d, const void *array, size_t n)
 {
 	if (n != (uint64_t)d->out->count)
-		return diag_error(d->diag, d->loc, NORMC_INVALID, "tensor '%.200s' has %zu elements; its shape needs %lld",
+		return diag_error(d->diag, d->loc, NORMC_INVALID,
+				  "tensor '%.200s' has %zu elements; its shape needs %lld",
 				  d->out->name, n, (long long)d->out->count);
 	d->out->data = array;
 	return true;
@@ -149,8 +159,10 @@ static bool take_int32(struct decode *d)
 		return take_array(d, p->int32_data, p->n_int32_data);
 	uint64_t n = size == 1 ? d->stored : (uint64_t)d->out->count;
 	if (size > 2 || p->n_int32_data != n)
-		return diag_error(d->diag, d->loc, NORMC_INVALID, "tensor '%.200s' has %zu elements in int32_data; type "
-				  "and shape need %llu", d->out->name, p->n_int32_data, (unsigned long long)n);
+		return diag_error(d->diag, d->loc, NORMC_INVALID,
+				  "tensor '%.200s' has %zu elements in int32_data; type "
+				  "and shape need %llu",
+				  d->out->name, p->n_int32_data, (unsigned long long)n);
 	unsigned char *to = arena_alloc(d->model->arena, n + 1, size);
 	for (uint64_t i = 0; i < n; i++) {
 		to[i * size] = (unsigned char)((uint32_t)p->int32_data[i] & 0xff);
@@ -166,7 +178,8 @@ static bool take_uint64(struct decode *d)
 	if (d->out->elem == NORMC_U64)
 		return take_array(d, p->uint64_data, p->n_uint64_data);
 	if (d->out->elem != NORMC_U32 || p->n_uint64_data != (uint64_t)d->out->count)
-		return wrong(d, NORMC_INVALID, "has uint64_data that fits neither its type nor its shape");
+		return wrong(d, NORMC_INVALID,
+			     "has uint64_data that fits neither its type nor its shape");
 	uint32_t *to = arena_new(d->model->arena, uint32_t, p->n_uint64_data + 1);
 	for (size_t i = 0; i < p->n_uint64_data; i++)
 		to[i] = (uint32_t)(p->uint64_data[i] & UINT32_MAX);
@@ -177,9 +190,10 @@ static bool take_uint64(struct decode *d)
 static bool take_data(struct decode *d)
 {
 	const Onnx__TensorProto *p = d->proto;
-	bool external = p->has_data_location && p->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
-	int arrays = (p->n_float_data > 0) + (p->n_int32_data > 0) + (p->n_int64_data > 0) + (p->n_double_data > 0) +
-		     (p->n_uint64_data > 0) + external;
+	bool external = p->has_data_location &&
+			p->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+	int arrays = (p->n_float_data > 0) + (p->n_int32_data > 0) + (p->n_int64_data > 0) +
+		     (p->n_double_data > 0) + (p->n_uint64_data > 0) + external;
 	/* an empty raw_data beside an array is what some writers leave behind */
 	bool raw = p->has_raw_data && (arrays == 0 || d->out->count == 0);
 	if (arrays > 1)
@@ -205,7 +219,8 @@ static bool take_data(struct decode *d)
 	return take_array(d, arena_alloc(d->model->arena, 1, 16), 0);
 }
 
-bool load_tensor(struct model *model, struct diag *diag, struct loc loc, const void *proto, struct raw_tensor *out)
+bool load_tensor(struct model *model, struct diag *diag, struct loc loc, const void *proto,
+		 struct raw_tensor *out)
 {
 	struct decode d = {model, diag, loc, proto, out, 0};
 	*out = (struct raw_tensor){0};

@@ -35,7 +35,8 @@ static uint64_t hash_of(const char *key)
 static struct name *probe(const struct names *names, const char *key, uint64_t hash)
 {
 	size_t i = (size_t)hash & (names->capacity - 1);
-	while (names->slot[i].key && (names->slot[i].hash != hash || strcmp(names->slot[i].key, key)))
+	while (names->slot[i].key &&
+	       (names->slot[i].hash != hash || strcmp(names->slot[i].key, key)))
 		i = (i + 1) & (names->capacity - 1);
 	return &names->slot[i];
 }

@@ -1,5 +1,6 @@
-/* Two runs of one iterative walk: the first checks and measures, the second writes the smaller copy.
- * Lengths of messages are written as padded five-byte varints, because they are known only at the message's end.
+/* Two runs of one iterative walk: the first checks and measures, the second writes the smaller
+ * copy. Lengths of messages are written as padded five-byte varints, because they are known only at
+ * the message's end.
  */
 #include "wire.h"
 
@@ -7,7 +8,15 @@
 #include "load.h"
 #include "onnx/onnx.pb-c.h"
 
-enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5, PADDED = 5, KEY_BYTES = 5, VARINT_BYTES = 10 };
+enum {
+	VARINT = 0,
+	FIXED64 = 1,
+	BYTES = 2,
+	FIXED32 = 5,
+	PADDED = 5,
+	KEY_BYTES = 5,
+	VARINT_BYTES = 10
+};
 
 /* A message that the walk is inside of. */
 struct frame {
@@ -42,8 +51,9 @@ struct item {
 static bool refuse(struct wire *w, const struct item *item, const char *what)
 {
 	const char *name = item->field ? item->field->name : "field";
-	return diag_error(w->diag, (struct loc){0}, NORMC_INVALID, "not a valid ONNX file: %s.%s at byte %zu %s",
-			  item->type->short_name, name, item->begin, what);
+	return diag_error(w->diag, (struct loc){0}, NORMC_INVALID,
+			  "not a valid ONNX file: %s.%s at byte %zu %s", item->type->short_name,
+			  name, item->begin, what);
 }
 
 static void put(struct wire *w, const void *bytes, size_t n)
@@ -119,11 +129,13 @@ static bool check_string(struct wire *w, const struct item *item)
 static bool unread(const struct item *item)
 {
 	if (!item->field)
-		return !((item->type == &onnx__node_proto__descriptor && item->id == WIRE_NODE_OVERLOAD) ||
+		return !((item->type == &onnx__node_proto__descriptor &&
+			  item->id == WIRE_NODE_OVERLOAD) ||
 			 (item->type == &onnx__function_proto__descriptor &&
-			  (item->id == WIRE_FUNCTION_ATTRIBUTE || item->id == WIRE_FUNCTION_OVERLOAD)));
-	static const char *const names[] = {"doc_string", "training_info", "quantization_annotation", "value_info",
-					    "denotation"};
+			  (item->id == WIRE_FUNCTION_ATTRIBUTE ||
+			   item->id == WIRE_FUNCTION_OVERLOAD)));
+	static const char *const names[] = {"doc_string", "training_info",
+					    "quantization_annotation", "value_info", "denotation"};
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (!strcmp(item->field->name, names[i]))
 			return true;
@@ -134,8 +146,10 @@ static bool unread(const struct item *item)
 static const ProtobufCMessageDescriptor *message_type(const struct item *item)
 {
 	if (item->field)
-		return item->field->type == PROTOBUF_C_TYPE_MESSAGE ? item->field->descriptor : NULL;
-	bool attribute = item->type == &onnx__function_proto__descriptor && item->id == WIRE_FUNCTION_ATTRIBUTE;
+		return item->field->type == PROTOBUF_C_TYPE_MESSAGE ? item->field->descriptor
+								    : NULL;
+	bool attribute = item->type == &onnx__function_proto__descriptor &&
+			 item->id == WIRE_FUNCTION_ATTRIBUTE;
 	return attribute ? &onnx__attribute_proto__descriptor : NULL;
 }
 
@@ -199,7 +213,8 @@ static bool read_item(struct wire *w, struct item *item)
 /* Elements of a packed array in `item`; its bytes are checked. */
 static bool check_packed(struct wire *w, const struct item *item)
 {
-	size_t bytes = item->end - item->value, each = wire_type(item->field->type) == FIXED32 ? 4 : 8;
+	size_t bytes = item->end - item->value,
+	       each = wire_type(item->field->type) == FIXED32 ? 4 : 8;
 	int64_t n;
 	if (wire_type(item->field->type) == VARINT) {
 		each = 8;
@@ -240,10 +255,11 @@ static bool push(struct wire *w, const struct item *item, const ProtobufCMessage
 		return refuse(w, item, "has the wrong wire type");
 	if (w->depth + 1 == LOAD_MAX_DEPTH)
 		return diag_error(w->diag, (struct loc){0}, NORMC_LIMIT,
-				  "messages at byte %zu are nested deeper than %d", item->begin, LOAD_MAX_DEPTH);
+				  "messages at byte %zu are nested deeper than %d", item->begin,
+				  LOAD_MAX_DEPTH);
 	if (type == &onnx__node_proto__descriptor && ++w->nodes > LOAD_MAX_NODES)
-		return diag_error(w->diag, (struct loc){0}, NORMC_LIMIT, "the model has more than %d nodes",
-				  LOAD_MAX_NODES);
+		return diag_error(w->diag, (struct loc){0}, NORMC_LIMIT,
+				  "the model has more than %d nodes", LOAD_MAX_NODES);
 	unsigned char padded[PADDED] = {0};
 	put(w, w->in + item->begin, item->key);
 	w->frame[++w->depth] = (struct frame){type, item->end, w->n_out, 0};
@@ -313,7 +329,8 @@ static void leave(void *arena, void *p)
 	(void)p;
 }
 
-static void *unpack(struct arena *arena, const ProtobufCMessageDescriptor *type, const void *bytes, size_t n)
+static void *unpack(struct arena *arena, const ProtobufCMessageDescriptor *type, const void *bytes,
+		    size_t n)
 {
 	ProtobufCAllocator allocator = {take, leave, arena};
 	return protobuf_c_message_unpack(type, &allocator, n, bytes);
@@ -326,7 +343,8 @@ void *wire_unpack(struct arena *arena, struct diag *diag,
 	const struct loc nowhere = {0};
 	const struct memory *memory = arena_memory(arena);
 	if (file.len > INT32_MAX) {
-		diag_error(diag, nowhere, NORMC_LIMIT, "the file is larger than 2 GiB; such models keep their "
+		diag_error(diag, nowhere, NORMC_LIMIT,
+			   "the file is larger than 2 GiB; such models keep their "
 			   "weights in external data");
 		return NULL;
 	}
@@ -334,8 +352,11 @@ void *wire_unpack(struct arena *arena, struct diag *diag,
 		return NULL;
 	uint64_t needed = w.memory + w.n_out;
 	if (needed > memory->limit - memory->used) {
-		diag_error(diag, nowhere, NORMC_LIMIT, "reading the model takes %llu MB of memory; the limit leaves "
-			   "%zu MB", (unsigned long long)(needed >> 20), (memory->limit - memory->used) >> 20);
+		diag_error(diag, nowhere, NORMC_LIMIT,
+			   "reading the model takes %llu MB of memory; the limit leaves "
+			   "%zu MB",
+			   (unsigned long long)(needed >> 20),
+			   (memory->limit - memory->used) >> 20);
 		return NULL;
 	}
 	if (w.n_out > INT32_MAX) {
@@ -345,7 +366,8 @@ void *wire_unpack(struct arena *arena, struct diag *diag,
 	w.out = arena_new(arena, unsigned char, w.n_out + 1);
 	void *message = walk(&w, root, file.len) ? unpack(arena, root, w.out, w.n_out) : NULL;
 	if (!message)
-		diag_error(diag, nowhere, NORMC_INVALID, "not a valid ONNX file: protobuf-c refuses it");
+		diag_error(diag, nowhere, NORMC_INVALID,
+			   "not a valid ONNX file: protobuf-c refuses it");
 	return message;
 }
 
@@ -371,7 +393,8 @@ void *wire_unpack_field(struct arena *arena, const ProtobufCMessageDescriptor *t
 
 const char *wire_string_field(struct arena *arena, const ProtobufCMessage *message, uint32_t id)
 {
-	const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(message->descriptor, id);
+	const ProtobufCFieldDescriptor *known =
+			protobuf_c_message_descriptor_get_field(message->descriptor, id);
 	if (known) {
 		const char *s = *(char *const *)((const char *)message + known->offset);
 		return s ? s : "";
