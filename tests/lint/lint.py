@@ -34,6 +34,8 @@ def split_parameters(text):
     for letter in text:
         depth += (letter in '([{') - (letter in ')]}')
         parts += letter == ',' and depth == 0
+    if text.rstrip().endswith('...'):
+        parts -= 1  # the rest of a message's arguments
     return 0 if text.strip() in ('', 'void') else parts
 
 

@@ -34,6 +34,7 @@ class Lint(unittest.TestCase):
         self.assertEqual(messages('int f(int a, int (*b)(int, int), int c, int d, int e)\n{\n}\n'), [])
         self.assertEqual(messages('int f(int a, int b, int c, int d, int e, int g)\n{\n}\n'),
                          ['2: function has 6 parameters, 5 allowed'])
+        self.assertEqual(messages('int f(int a, int b, int c, int d, int e, ...)\n{\n}\n'), [])
 
     def test_nesting(self):
         deep = 'void f(void)\n{\n' + '\tif (1) {\n' * 4 + '\t}\n' * 4 + '}\n'
