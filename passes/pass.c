@@ -65,11 +65,12 @@ struct graph *pass_clean(struct graph *g, struct pass *pass)
 	return graph_rewrite(g, NULL, NULL);
 }
 
-/* Whether `name` is in a list separated by commas. */
+/* Whether `name` is in a list separated by commas; each may have a "-" in front. */
 static bool listed(const char *list, const char *name)
 {
 	size_t length = strlen(name);
 	while (list && *list) {
+		list += *list == '-';
 		size_t word = strcspn(list, ",");
 		if (word == length && !strncmp(list, name, length))
 			return true;

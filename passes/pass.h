@@ -24,7 +24,7 @@ struct pass_log {
 
 /* What to do, and what was done, for --remarks and statistics. */
 struct pass_options {
-	const char *skip;       /* "fold_norm,sink": passes left out, NULL: none */
+	const char *skip;       /* "-fold_norm,-sink": passes left out, NULL: none */
 	const char *dump_after; /* pass name, NULL: none: prints the graph through `put` */
 	bool verify;            /* check the graph after every pass */
 	bool time;              /* report the time of each pass through `put` */

@@ -7,7 +7,7 @@
 #include "test_eval.h"
 #include "value.h"
 
-enum { WANTED = 25, MOST_TRIALS = 20000, MOST_INPUTS = 16 };
+enum { WANTED = 100, MOST_TRIALS = 50000, MOST_INPUTS = 16 };
 
 /* One trial. */
 struct trial {
