@@ -295,14 +295,14 @@ bool eval_node(const struct graph *g, const struct node *n, enum eval_mode mode,
 
 /* ---- sources ---- */
 
-bool eval_poison(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(poison)
 {
 	(void)in;
 	(void)out;
 	return bug(e->context->diag, n->loc, "evaluation of a poisoned value");
 }
 
-bool eval_input(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(input)
 {
 	const struct attr_port *a = n->attr.port;
 	(void)in;
@@ -317,8 +317,7 @@ bool eval_input(struct eval *e, const struct node *n, const struct tensor *const
 	return true;
 }
 
-bool eval_constant(struct eval *e, const struct node *n, const struct tensor *const *in,
-		   struct tensor *out)
+EVAL(constant)
 {
 	const struct attr_data *a = n->attr.data;
 	(void)in;
@@ -328,7 +327,7 @@ bool eval_constant(struct eval *e, const struct node *n, const struct tensor *co
 	return true;
 }
 
-bool eval_iota(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(iota)
 {
 	int32_t axis = n->attr.iota->axis;
 	int64_t inner = extent_product(out, axis + 1, out->rank);
@@ -344,7 +343,7 @@ bool eval_iota(struct eval *e, const struct node *n, const struct tensor *const 
 	return true;
 }
 
-bool eval_dims(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(dims)
 {
 	const struct attr_dims *a = n->attr.dims;
 	(void)in;

@@ -16,7 +16,7 @@ static const struct callee *callee_find(const char *name)
 {
 #define SCRATCH_0(name) NULL
 #define SCRATCH_1(name) normc_op_##name##_scratch
-#define EXTERN(name, n_in_min, n_in_max, n_out, has_scratch, doc)                                   \
+#define EXTERN(name, n_in_min, n_in_max, n_out, has_scratch, doc)                              \
 	{#name, normc_op_##name, SCRATCH_##has_scratch(name)},
 	static const struct callee callees[] = {
 #include "../runtime/ops.def" /* not this folder's table of the same name */
@@ -67,7 +67,7 @@ static bool call_function(struct eval *e, const struct node *n, const struct cal
 			  normc_status_text((enum normc_status)status));
 }
 
-bool eval_call(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(call)
 {
 	const struct attr_call *a = n->attr.call;
 	const struct callee *callee = callee_find(a->name);
@@ -107,7 +107,7 @@ static bool region_fits(struct eval *e, const struct node *n, const struct graph
 		   region->n_inputs, region->n_outputs, n_in, n_out);
 }
 
-bool eval_if(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(if)
 {
 	const struct attr_region *a = n->attr.region;
 	const struct graph *region = a->region[in[0]->count && in[0]->i[0] ? 0 : 1];
@@ -187,7 +187,7 @@ static void loop_turn(struct loop *l, int64_t iteration, struct tensor *result)
 	}
 }
 
-bool eval_loop(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(loop)
 {
 	const struct attr_region *a = n->attr.region;
 	struct loop l = {.e = e, .n = n, .attr = a, .n_in = n->n_in, .n_out = a->n_out + 1};
@@ -222,7 +222,7 @@ bool eval_loop(struct eval *e, const struct node *n, const struct tensor *const 
 /* ---- parts ---- */
 
 /* in[0] points at all results of the operation. */
-bool eval_part(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(part)
 {
 	const struct tensor *from = &in[0][n->attr.part->index];
 	if (!eval_same_shape(e, n, out, from))

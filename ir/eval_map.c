@@ -14,11 +14,6 @@ typedef double float_binary(double x, double y);
 typedef int64_t int_unary(enum normc_elem elem, int64_t x);
 typedef int64_t int_binary(enum normc_elem elem, int64_t x, int64_t y);
 
-/* Names the parameters of an eval function that needs all or only some of them. */
-#define EVAL(name)                                                                                  \
-	bool eval_##name(struct eval *e, const struct node *n, const struct tensor *const *in,      \
-			 struct tensor *out)
-
 static bool no_meaning(const struct eval *e, const struct node *n)
 {
 	return bug(e->context->diag, n->loc, "%s has no meaning for this element type",
@@ -64,10 +59,10 @@ static bool map_unary(struct eval *e, const struct node *n, const struct tensor 
 	return true;
 }
 
-#define UNARY(name, of_float, of_int)                                                               \
-	EVAL(name)                                                                                  \
-	{                                                                                           \
-		return map_unary(e, n, in[0], out, (struct unary){of_float, of_int});               \
+#define UNARY(name, of_float, of_int)                                                          \
+	EVAL(name)                                                                             \
+	{                                                                                      \
+		return map_unary(e, n, in[0], out, (struct unary){of_float, of_int});          \
 	}
 
 static double float_neg(double x)
@@ -251,23 +246,23 @@ static bool map_binary(struct eval *e, const struct node *n, const struct tensor
 	return true;
 }
 
-#define BINARY(name, of_float, of_int)                                                              \
-	EVAL(name)                                                                                  \
-	{                                                                                           \
-		return map_binary(e, n, in, out, (struct binary){of_float, of_int});                \
+#define BINARY(name, of_float, of_int)                                                         \
+	EVAL(name)                                                                             \
+	{                                                                                      \
+		return map_binary(e, n, in, out, (struct binary){of_float, of_int});           \
 	}
 
 /* A function of doubles and one of integers, each written as one expression in x and y. */
-#define FLOAT_BINARY(name, expression)                                                              \
-	static double float_##name(double x, double y)                                              \
-	{                                                                                           \
-		return expression;                                                                  \
+#define FLOAT_BINARY(name, expression)                                                         \
+	static double float_##name(double x, double y)                                         \
+	{                                                                                      \
+		return expression;                                                             \
 	}
-#define INT_BINARY(name, expression)                                                                \
-	static int64_t int_##name(enum normc_elem elem, int64_t x, int64_t y)                       \
-	{                                                                                           \
-		(void)elem;                                                                         \
-		return (int64_t)(expression);                                                       \
+#define INT_BINARY(name, expression)                                                           \
+	static int64_t int_##name(enum normc_elem elem, int64_t x, int64_t y)                  \
+	{                                                                                      \
+		(void)elem;                                                                    \
+		return (int64_t)(expression);                                                  \
 	}
 
 FLOAT_BINARY(add, x + y)
@@ -368,16 +363,16 @@ BINARY(shr, NULL, int_shr)
 
 /* ---- comparisons: the result is a bool, held as an integer ---- */
 
-#define COMPARE(name, of_float, of_int)                                                             \
-	EVAL(name)                                                                                  \
-	{                                                                                           \
-		const struct tensor *a = in[0], *b = in[1];                                         \
-		if (!same_shapes(e, n, in, out))                                                    \
-			return false;                                                               \
-		for (int64_t i = 0; i < out->count; i++)                                            \
-			out->i[i] = is_float(a) ? of_float(a->f[i], b->f[i])                        \
-						: of_int(a->elem, a->i[i], b->i[i]);                \
-		return true;                                                                        \
+#define COMPARE(name, of_float, of_int)                                                        \
+	EVAL(name)                                                                             \
+	{                                                                                      \
+		const struct tensor *a = in[0], *b = in[1];                                    \
+		if (!same_shapes(e, n, in, out))                                               \
+			return false;                                                          \
+		for (int64_t i = 0; i < out->count; i++)                                       \
+			out->i[i] = is_float(a) ? of_float(a->f[i], b->f[i])                   \
+						: of_int(a->elem, a->i[i], b->i[i]);           \
+		return true;                                                                   \
 	}
 
 static int64_t float_eq(double x, double y)

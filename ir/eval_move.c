@@ -19,8 +19,7 @@ static void copy_strided(struct tensor *out, const struct tensor *in, int64_t st
 		move(out, i, in, start + walk_offset(&w, stride), 1);
 }
 
-bool eval_reshape(struct eval *e, const struct node *n, const struct tensor *const *in,
-		  struct tensor *out)
+EVAL(reshape)
 {
 	if (in[0]->count != out->count)
 		return eval_fail(e, n, "%lld elements cannot take a shape of %lld",
@@ -29,8 +28,7 @@ bool eval_reshape(struct eval *e, const struct node *n, const struct tensor *con
 	return true;
 }
 
-bool eval_transpose(struct eval *e, const struct node *n, const struct tensor *const *in,
-		    struct tensor *out)
+EVAL(transpose)
 {
 	int64_t from[MAX_RANK], stride[MAX_RANK];
 	strides_of(in[0], from);
@@ -44,8 +42,7 @@ bool eval_transpose(struct eval *e, const struct node *n, const struct tensor *c
 	return true;
 }
 
-bool eval_broadcast(struct eval *e, const struct node *n, const struct tensor *const *in,
-		    struct tensor *out)
+EVAL(broadcast)
 {
 	int64_t stride[MAX_RANK];
 	broadcast_strides_of(in[0], stride);
@@ -66,8 +63,7 @@ static bool slice_fits(int64_t start, int64_t step, int64_t count, int64_t exten
 	return start >= 0 && start < extent && last >= 0 && last < extent;
 }
 
-bool eval_slice(struct eval *e, const struct node *n, const struct tensor *const *in,
-		struct tensor *out)
+EVAL(slice)
 {
 	const struct attr_slice *a = n->attr.slice;
 	int64_t from[MAX_RANK], stride[MAX_RANK] = {0}, offset = 0;
@@ -88,8 +84,7 @@ bool eval_slice(struct eval *e, const struct node *n, const struct tensor *const
 	return true;
 }
 
-bool eval_concat(struct eval *e, const struct node *n, const struct tensor *const *in,
-		 struct tensor *out)
+EVAL(concat)
 {
 	int32_t axis = n->attr.axis->axis;
 	int64_t outer = extent_product(out, 0, axis), inner = extent_product(out, axis + 1, out->rank);
@@ -150,7 +145,7 @@ static int64_t pad_offset(const struct walk *w, const struct tensor *in, const i
 	return offset;
 }
 
-bool eval_pad(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(pad)
 {
 	const struct attr_pad *a = n->attr.pad;
 	int64_t before[MAX_RANK];
@@ -188,8 +183,7 @@ static bool index_at(struct eval *e, const struct node *n, const struct tensor *
 	return true;
 }
 
-bool eval_gather(struct eval *e, const struct node *n, const struct tensor *const *in,
-		 struct tensor *out)
+EVAL(gather)
 {
 	const struct tensor *data = in[0], *index = in[1];
 	int32_t axis = n->attr.axis->axis;
@@ -208,8 +202,7 @@ bool eval_gather(struct eval *e, const struct node *n, const struct tensor *cons
 	return true;
 }
 
-bool eval_gather_elements(struct eval *e, const struct node *n, const struct tensor *const *in,
-			  struct tensor *out)
+EVAL(gather_elements)
 {
 	const struct tensor *data = in[0], *index = in[1];
 	int32_t axis = n->attr.axis->axis;

@@ -4,6 +4,7 @@
  * neighbouring elements, since whole models are evaluated with them.
  */
 #include <math.h>
+#include <string.h>
 
 #include "eval_op.h"
 
@@ -132,7 +133,7 @@ static bool norm_operands(struct norm *m, const struct node *n, const struct ten
 	return true;
 }
 
-bool eval_norm(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+EVAL(norm)
 {
 	const struct attr_norm *a = n->attr.norm;
 	double zero = 0, one = 1;
@@ -173,32 +174,49 @@ bool eval_norm(struct eval *e, const struct node *n, const struct tensor *const 
 
 /* ---- sums of products ---- */
 
-/* Elements at, at + step, ... of x. */
-struct row {
-	const struct tensor *x;
-	int64_t at, step, count;
+/* Rows of a matrix that are worth keeping in the processor's cache while all results take their share of them. */
+enum { CACHED_ELEMENTS = 1 << 15 };
+
+static int64_t cached_rows(int64_t columns)
+{
+	return columns < CACHED_ELEMENTS ? CACHED_ELEMENTS / columns : 1;
+}
+
+/* A matrix [rows, columns] in the middle of a tensor. */
+struct matrix {
+	const struct tensor *tensor;
+	int64_t at, rows, columns;
 };
 
-/* sum[at + i] += factor[factor_at] * row[i], for either kind of element. */
-static void row_add(struct tensor *sum, int64_t at, const struct tensor *factor, int64_t factor_at,
-		    struct row row)
+static void float_row_times_matrix(double *sum, const double *factor, struct matrix m)
 {
-	if (is_float(sum)) {
-		double *s = &sum->f[at], f = factor->f[factor_at];
-		const double *x = &row.x->f[row.at];
-		if (row.step == 1)
-			for (int64_t i = 0; i < row.count; i++)
-				s[i] += f * x[i];
-		else
-			for (int64_t i = 0; i < row.count; i++)
-				s[i] += f * x[i * row.step];
-	} else {
-		int64_t *s = &sum->i[at];
-		uint64_t f = (uint64_t)factor->i[factor_at];
-		const int64_t *x = &row.x->i[row.at];
-		for (int64_t i = 0; i < row.count; i++)
-			s[i] = (int64_t)((uint64_t)s[i] + f * (uint64_t)x[i * row.step]);
-	}
+	int64_t r = 0, n = m.columns;
+	const double *x = &m.tensor->f[m.at];
+	for (; r + 4 <= m.rows; r += 4, x += 4 * n)
+		for (int64_t i = 0; i < n; i++)
+			sum[i] += factor[r] * x[i] + factor[r + 1] * x[n + i] +
+				  factor[r + 2] * x[2 * n + i] + factor[r + 3] * x[3 * n + i];
+	for (; r < m.rows; r++, x += n)
+		for (int64_t i = 0; i < n; i++)
+			sum[i] += factor[r] * x[i];
+}
+
+static void int_row_times_matrix(int64_t *sum, const int64_t *factor, struct matrix m)
+{
+	const int64_t *x = &m.tensor->i[m.at];
+	for (int64_t r = 0; r < m.rows; r++, x += m.columns)
+		for (int64_t i = 0; i < m.columns; i++)
+			sum[i] = (int64_t)((uint64_t)sum[i] + (uint64_t)factor[r] * (uint64_t)x[i]);
+}
+
+/* sum[at ..] += factor[factor_at ..] times the matrix */
+static void row_times_matrix(struct tensor *sum, int64_t at, const struct tensor *factor,
+			     int64_t factor_at, struct matrix m)
+{
+	if (is_float(sum))
+		float_row_times_matrix(&sum->f[at], &factor->f[factor_at], m);
+	else
+		int_row_times_matrix(&sum->i[at], &factor->i[factor_at], m);
 }
 
 /* The two kinds of element are not mixed. */
@@ -210,8 +228,7 @@ static bool same_kind(struct eval *e, const struct node *n, const struct tensor 
 	return bug(e->context->diag, n->loc, "operands mix integers and floating point");
 }
 
-bool eval_matmul(struct eval *e, const struct node *n, const struct tensor *const *in,
-		 struct tensor *out)
+EVAL(matmul)
 {
 	const struct tensor *a = in[0], *b = in[1];
 	int32_t r = out->rank;
@@ -222,11 +239,15 @@ bool eval_matmul(struct eval *e, const struct node *n, const struct tensor *cons
 	    !eval_same_shape(e, n, &right, b))
 		return false;
 	tensor_set(out, 0, 0);
-	for (int64_t row = 0; columns && row < out->count / columns; row++) {
-		int64_t batch = row / rows;
-		for (int64_t k = 0; k < depth; k++)
-			row_add(out, row * columns, a, row * depth + k,
-				(struct row){b, (batch * depth + k) * columns, 1, columns});
+	if (!out->count)
+		return true;
+	for (int64_t batch = 0; batch < out->count / rows / columns; batch++) {
+		struct matrix m = {b, batch * depth * columns, cached_rows(columns), columns};
+		for (int64_t k = 0; k < depth; k += m.rows, m.at += m.rows * columns) {
+			m.rows = m.rows < depth - k ? m.rows : depth - k;
+			for (int64_t row = batch * rows; row < (batch + 1) * rows; row++)
+				row_times_matrix(out, row * columns, a, row * depth + k, m);
+		}
 	}
 	return true;
 }
@@ -310,92 +331,90 @@ static int64_t window_index(const struct window *w, int32_t k, int64_t at, int64
 	return i / w->x_dilation[k];
 }
 
-/* Result positions of the innermost dimension that read an element for kernel position `tap`: first, first + every,
- * ..., `count` of them; the elements are `step` apart and start with `from`. */
-struct reach {
-	int64_t first, every, count, from, step;
-};
-
-static struct reach window_reach(const struct window *w, int64_t tap)
+/* Splits a number into an index of a spatial shape. */
+static void spatial_index(int64_t number, const int64_t *extent, int64_t *index)
 {
-	const int32_t k = MAX_SPATIAL - 1;
-	struct reach r = {.every = 1};
-	for (r.first = 0; r.first < w->out[k]; r.first++)
-		if ((r.from = window_index(w, k, r.first, tap)) >= 0)
-			break;
-	if (r.first >= w->out[k])
-		return r;
-	/* stride * every is the first multiple of the stride that x_dilation divides */
-	while (w->stride[k] * r.every % w->x_dilation[k])
-		r.every++;
-	r.step = w->stride[k] * r.every / w->x_dilation[k];
-	int64_t by_input = (w->in[k] - 1 - r.from) / r.step, by_output = (w->out[k] - 1 - r.first) / r.every;
-	r.count = 1 + (by_input < by_output ? by_input : by_output);
-	return r;
+	for (int k = MAX_SPATIAL - 1; k >= 0; k--) {
+		index[k] = number % extent[k];
+		number /= extent[k];
+	}
 }
 
-/* ---- conv ---- */
+static int64_t spatial_size(const int64_t *extent)
+{
+	return extent[0] * extent[1] * extent[2];
+}
+
+/* ---- conv: a matrix product, with a matrix of the elements that each result sees ---- */
 
 struct conv {
 	struct window w;
-	struct reach *reach; /* for each position in a row of the kernel */
 	const struct tensor *x, *weight;
 	struct tensor *out;
+	int64_t groups;
+	struct tensor columns; /* row: channel and kernel position; column: position in the result */
 };
 
-/* Where a channel begins in each tensor. */
-struct conv_offsets {
-	int64_t x, weight, out;
-};
-
-/* Adds one input channel's share to one row of one result channel. */
-static void conv_row(const struct conv *c, struct conv_offsets at, int64_t z, int64_t y)
+/* Fills one row of the matrix, for kernel position `tap`; the channel begins at x_at. */
+static void conv_row(struct conv *c, int64_t row, int64_t x_at, int64_t tap)
 {
 	const struct window *w = &c->w;
-	const int64_t *kernel = w->kernel;
-	for (int64_t tap = 0; tap < kernel[0] * kernel[1] * kernel[2]; tap++) {
-		int64_t iz = window_index(w, 0, z, tap / kernel[2] / kernel[1]);
-		int64_t iy = window_index(w, 1, y, tap / kernel[2] % kernel[1]);
-		if (iz < 0 || iy < 0)
-			continue;
-		struct reach r = c->reach[tap % kernel[2]];
-		struct row row = {c->x, at.x + (iz * w->in[1] + iy) * w->in[2] + r.from, r.step, r.count};
-		int64_t to = at.out + (z * w->out[1] + y) * w->out[2] + r.first;
-		if (r.every == 1) {
-			row_add(c->out, to, c->weight, at.weight + tap, row);
-			continue;
+	int64_t p[MAX_SPATIAL], size = spatial_size(w->out), to = row * size;
+	spatial_index(tap, w->kernel, p);
+	for (int64_t z = 0; z < w->out[0]; z++) {
+		int64_t iz = window_index(w, 0, z, p[0]);
+		for (int64_t y = 0; y < w->out[1]; y++) {
+			int64_t iy = iz < 0 ? -1 : window_index(w, 1, y, p[1]);
+			int64_t from = x_at + (iz * w->in[1] + iy) * w->in[2];
+			for (int64_t x = 0; x < w->out[2]; x++, to++) {
+				int64_t ix = iy < 0 ? -1 : window_index(w, 2, x, p[2]);
+				if (ix < 0)
+					memset(&c->columns.i[to], 0, sizeof(int64_t)); /* 0 or 0.0 */
+				else
+					memcpy(&c->columns.i[to], &c->x->i[from + ix], sizeof(int64_t));
+			}
 		}
-		row.count = 1;
-		for (int64_t i = 0; i < r.count; i++, row.at += r.step)
-			row_add(c->out, to + i * r.every, c->weight, at.weight + tap, row);
 	}
 }
 
-/* One result channel of one image. */
-static void conv_channel(const struct conv *c, int64_t image, int64_t o, int64_t groups)
+/* Adds the share of channels first .. first + count - 1 (of group `group`) to all filters of the group. */
+static void conv_channels(struct conv *c, int64_t image, int64_t group, int64_t first, int64_t count)
 {
-	const struct window *w = &c->w;
-	int64_t channels = c->weight->dim[1], per_group = c->out->dim[1] / groups;
-	int64_t in_size = w->in[0] * w->in[1] * w->in[2], out_size = w->out[0] * w->out[1] * w->out[2];
-	int64_t taps = w->kernel[0] * w->kernel[1] * w->kernel[2];
-	for (int64_t i = 0; i < channels; i++) {
-		int64_t channel = o / per_group * channels + i;
-		struct conv_offsets at = {
-			.x = (image * c->x->dim[1] + channel) * in_size,
-			.weight = (o * channels + i) * taps,
-			.out = (image * c->out->dim[1] + o) * out_size,
-		};
-		for (int64_t z = 0; z < w->out[0]; z++)
-			for (int64_t y = 0; y < w->out[1]; y++)
-				conv_row(c, at, z, y);
+	int64_t taps = spatial_size(c->w.kernel), size = spatial_size(c->w.out);
+	int64_t channels = c->weight->dim[1], filters = c->out->dim[1] / c->groups;
+	struct matrix m = {&c->columns, 0, count * taps, size};
+	for (int64_t row = 0; row < m.rows; row++) {
+		int64_t channel = image * c->x->dim[1] + group * channels + first + row / taps;
+		conv_row(c, row, channel * spatial_size(c->w.in), row % taps);
 	}
+	for (int64_t o = group * filters; o < (group + 1) * filters; o++)
+		row_times_matrix(c->out, (image * c->out->dim[1] + o) * size, c->weight,
+				 (o * channels + first) * taps, m);
 }
 
-bool eval_conv(struct eval *e, const struct node *n, const struct tensor *const *in, struct tensor *out)
+static void conv_all(struct eval *e, struct conv *c)
+{
+	int64_t channels = c->weight->dim[1], taps = spatial_size(c->w.kernel);
+	int64_t size = spatial_size(c->w.out);
+	int64_t most = cached_rows(size) / taps;
+	most = most < 1 ? 1 : most < channels ? most : channels;
+	c->columns = tensor_take(e, c->x->elem, 2, (const int64_t[]){most * taps, size});
+	for (int64_t image = 0; image < c->out->dim[0]; image++) {
+		for (int64_t group = 0; group < c->groups; group++) {
+			for (int64_t first = 0; first < channels; first += most) {
+				int64_t left = channels - first;
+				conv_channels(c, image, group, first, left < most ? left : most);
+			}
+		}
+	}
+	tensor_give(e, &c->columns);
+}
+
+EVAL(conv)
 {
 	const struct attr_conv *a = n->attr.conv;
 	const struct tensor *x = in[0], *weight = in[1];
-	struct conv c = {.x = x, .weight = weight, .out = out};
+	struct conv c = {.x = x, .weight = weight, .out = out, .groups = a->groups};
 	if (!same_kind(e, n, in, out) || !window_of_conv(e, n, in, out, &c.w))
 		return false;
 	if (a->groups <= 0 || weight->dim[0] % a->groups || x->dim[1] / a->groups != weight->dim[1] ||
@@ -405,13 +424,7 @@ bool eval_conv(struct eval *e, const struct node *n, const struct tensor *const 
 	tensor_set(out, 0, 0);
 	if (!out->count || !x->count || !weight->count)
 		return true;
-	c.reach = pool_take(e, (size_t)c.w.kernel[2], sizeof *c.reach);
-	for (int64_t tap = 0; tap < c.w.kernel[2]; tap++)
-		c.reach[tap] = window_reach(&c.w, tap);
-	for (int64_t image = 0; image < out->dim[0]; image++)
-		for (int64_t o = 0; o < out->dim[1]; o++)
-			conv_channel(&c, image, o, a->groups);
-	pool_give(e, c.reach);
+	conv_all(e, &c);
 	return true;
 }
 
@@ -475,16 +488,14 @@ static bool pool_all(struct eval *e, const struct node *n, struct pool *pool)
 	return true;
 }
 
-bool eval_pool_sum(struct eval *e, const struct node *n, const struct tensor *const *in,
-		   struct tensor *out)
+EVAL(pool_sum)
 {
 	struct pool pool = {.x = in[0], .out = out, .fold = pool_add};
 	tensor_set(out, 0, 0);
 	return pool_all(e, n, &pool);
 }
 
-bool eval_pool_max(struct eval *e, const struct node *n, const struct tensor *const *in,
-		   struct tensor *out)
+EVAL(pool_max)
 {
 	struct pool pool = {.x = in[0], .out = out, .fold = pool_greatest};
 	tensor_set(out, -INFINITY, elem_least(out->elem));

@@ -27,6 +27,11 @@ struct eval {
 typedef bool eval_fn(struct eval *e, const struct node *n, const struct tensor *const *in,
 		     struct tensor *out);
 
+/* Head of a function for one row. */
+#define EVAL(name)                                                                             \
+	bool eval_##name(struct eval *e, const struct node *n, const struct tensor *const *in, \
+			 struct tensor *out)
+
 #define OP(name, ...) eval_fn eval_##name;
 #include "ops.def"
 #undef OP

@@ -93,29 +93,25 @@ static int64_t int_smaller(enum normc_elem elem, int64_t least, int64_t x)
 	return int_less(elem, x, least) ? x : least;
 }
 
-bool eval_reduce_sum(struct eval *e, const struct node *n, const struct tensor *const *in,
-		     struct tensor *out)
+EVAL(reduce_sum)
 {
 	tensor_set(out, 0, 0);
 	return reduce(e, n, in[0], out, (struct fold){float_sum, int_sum});
 }
 
-bool eval_reduce_prod(struct eval *e, const struct node *n, const struct tensor *const *in,
-		      struct tensor *out)
+EVAL(reduce_prod)
 {
 	tensor_set(out, 1, 1);
 	return reduce(e, n, in[0], out, (struct fold){float_product, int_product});
 }
 
-bool eval_reduce_max(struct eval *e, const struct node *n, const struct tensor *const *in,
-		     struct tensor *out)
+EVAL(reduce_max)
 {
 	tensor_set(out, -INFINITY, elem_least(out->elem));
 	return reduce(e, n, in[0], out, (struct fold){float_greater, int_greater});
 }
 
-bool eval_reduce_min(struct eval *e, const struct node *n, const struct tensor *const *in,
-		     struct tensor *out)
+EVAL(reduce_min)
 {
 	tensor_set(out, INFINITY, elem_wrap(out->elem, ~elem_least(out->elem))); /* the greatest */
 	return reduce(e, n, in[0], out, (struct fold){float_smaller, int_smaller});
@@ -161,22 +157,19 @@ static bool arg_extreme(struct eval *e, const struct node *n, const struct tenso
 	return true;
 }
 
-bool eval_argmax(struct eval *e, const struct node *n, const struct tensor *const *in,
-		 struct tensor *out)
+EVAL(argmax)
 {
 	return arg_extreme(e, n, in[0], out, true);
 }
 
-bool eval_argmin(struct eval *e, const struct node *n, const struct tensor *const *in,
-		 struct tensor *out)
+EVAL(argmin)
 {
 	return arg_extreme(e, n, in[0], out, false);
 }
 
 /* ---- softmax ---- */
 
-bool eval_softmax(struct eval *e, const struct node *n, const struct tensor *const *in,
-		  struct tensor *out)
+EVAL(softmax)
 {
 	const struct tensor *x = in[0];
 	int32_t axis = n->attr.softmax->axis;

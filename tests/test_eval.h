@@ -41,7 +41,7 @@ struct shape {
 	int32_t rank;
 	int64_t dim[MAX_RANK];
 };
-#define SHAPE(...)                                                                                  \
+#define SHAPE(...)                                                                             \
 	((struct shape){(int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
 #define SCALAR ((struct shape){.rank = 0})
 
@@ -120,8 +120,8 @@ static inline struct tensor bench_run(struct bench *b, struct plan plan, const s
 	return out;
 }
 
-#define RUN(b, plan, ...)                                                                           \
-	bench_run(b, plan, (const struct tensor[]){__VA_ARGS__},                                    \
+#define RUN(b, plan, ...)                                                                      \
+	bench_run(b, plan, (const struct tensor[]){__VA_ARGS__},                               \
 		(uint32_t)(sizeof((struct tensor[]){__VA_ARGS__}) / sizeof(struct tensor)))
 #define PLAN(...) ((struct plan){__VA_ARGS__})
 #define WITH(o, a, e, s) ((struct plan){.op = o, .attr = a, .elem = e, .shape = s})
@@ -136,8 +136,8 @@ static inline void bench_fails(struct bench *b, struct plan plan, const struct t
 	assert_int_equal(b->diag.status, NORMC_INVALID);
 }
 
-#define FAILS(b, plan, ...)                                                                         \
-	bench_fails(b, plan, (const struct tensor[]){__VA_ARGS__},                                  \
+#define FAILS(b, plan, ...)                                                                    \
+	bench_fails(b, plan, (const struct tensor[]){__VA_ARGS__},                             \
 		(uint32_t)(sizeof((struct tensor[]){__VA_ARGS__}) / sizeof(struct tensor)))
 
 /* Element by element; `tolerance` relative to 1 + |want|.  Signs of zeros count where tolerance is 0. */
@@ -160,16 +160,16 @@ static inline void bench_equal(const struct tensor *got, const struct tensor *wa
 	}
 }
 
-#define EXPECT(b, got, ...)                                                                         \
-	do {                                                                                        \
-		const struct tensor expect_got = (got);                                             \
-		const double expect_value[] = {__VA_ARGS__};                                        \
-		struct shape expect_shape = {expect_got.rank, {0}};                                 \
-		assert_int_equal(expect_got.count, sizeof expect_value / sizeof *expect_value);     \
-		memcpy(expect_shape.dim, expect_got.dim, sizeof expect_shape.dim);                  \
-		const struct tensor expect_want =                                                   \
-			bench_values(b, expect_got.elem, expect_shape, expect_value);               \
-		bench_equal(&expect_got, &expect_want, 0);                                          \
+#define EXPECT(b, got, ...)                                                                    \
+	do {                                                                                   \
+		const struct tensor expect_got = (got);                                        \
+		const double expect_value[] = {__VA_ARGS__};                                   \
+		struct shape expect_shape = {expect_got.rank, {0}};                            \
+		assert_int_equal(expect_got.count, sizeof expect_value / sizeof *expect_value); \
+		memcpy(expect_shape.dim, expect_got.dim, sizeof expect_shape.dim);             \
+		const struct tensor expect_want =                                              \
+			bench_values(b, expect_got.elem, expect_shape, expect_value);          \
+		bench_equal(&expect_got, &expect_want, 0);                                     \
 	} while (0)
 
 #endif
