@@ -3,7 +3,7 @@
 usage: /usr/bin/python3 tests/models/train.py [resnet] [vit]
 
 Needs Debian's python3-torch, python3-onnx, libopenblas0-pthread (the reference BLAS is ten times slower)
-and dataset-fashion-mnist; takes about fifteen minutes on two cores.
+and dataset-fashion-mnist; takes about twenty minutes on two cores.
 Input: `image`, float32 [N,1,28,28], grey values / 255 (the models normalise them).  Output: `output`,
 ten logits.  The norm layers stay in the file: nothing is folded at export, N is left unknown.
 Writes fashion_NAME.onnx, fashion_NAME.ref.npz (16 test images and torch's output) and accuracy.json.
