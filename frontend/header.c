@@ -152,6 +152,16 @@ static void print_symbols(const struct header *h)
 	}
 }
 
+/* Typed entry points take extents only: values that lie in inputs are a session's business. */
+static bool has_entry_points(const struct header *h)
+{
+	const struct dims *dims = h->c->context.dims;
+	for (uint32_t i = 0; i < dims->n_symbols; i++)
+		if (dims->symbols[i].element)
+			return false;
+	return true;
+}
+
 static void print_comment(const struct header *h)
 {
 	const struct compile *c = h->c;
@@ -164,8 +174,9 @@ static void print_comment(const struct header *h)
 	print_ports(h, "Outputs:", false);
 	print_symbols(h);
 	dim_print(c->context.dims, c->program->workspace, text, sizeof text);
-	fprintf(h->file, " * Activations: %s bytes; %s_workspace says how much memory a run needs in all.\n",
-		comment_text(h->arena, text), c->codegen.symbol);
+	fprintf(h->file, " * Activations: %s bytes%s%s%s.\n", comment_text(h->arena, text),
+		has_entry_points(h) ? "; " : "", has_entry_points(h) ? c->codegen.symbol : "",
+		has_entry_points(h) ? "_workspace says how much memory a run needs in all" : "");
 	if (c->program->weights_bytes && c->codegen.weights_file)
 		fprintf(h->file, " * Weights: %llu bytes in the file '%s', to be mapped at a multiple of 64 bytes.\n",
 			(unsigned long long)c->program->weights_bytes,
@@ -209,12 +220,15 @@ static void print_run(const struct header *h)
 static void print_functions(const struct header *h)
 {
 	const char *symbol = h->c->codegen.symbol;
-	fprintf(h->file, "/* Bytes of workspace that %s_run needs; (size_t)-1 if the extents are impossible. */\n"
-			 "size_t %s_workspace(", symbol, symbol);
-	if (!print_extents(h))
-		fprintf(h->file, "void");
-	fprintf(h->file, ");\n\n");
-	print_run(h);
+	if (has_entry_points(h)) {
+		fprintf(h->file, "/* Bytes of workspace that %s_run needs. */\nsize_t %s_workspace(", symbol, symbol);
+		if (!print_extents(h))
+			fprintf(h->file, "void");
+		fprintf(h->file, ");\n\n");
+		print_run(h);
+	} else {
+		fprintf(h->file, "/* Shapes depend on the contents of inputs, so that there are no typed entry points. */\n\n");
+	}
 	fprintf(h->file, "/* For normc_program_from_module of normc.h: several threads, shapes that are checked. */\n"
 			 "struct normc_module;\nvoid %s_module(struct normc_module *module);\n", symbol);
 }
