@@ -1,0 +1,149 @@
+"""Writes the small models of this folder, which test_import.c reads.
+
+usage: python3 tests/data/make.py        (needs python3-onnx; the files are committed)
+"""
+import os
+
+from onnx import TensorProto, helper, numpy_helper, save
+import numpy
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+F32, I64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+node, value = helper.make_node, helper.make_tensor_value_info
+
+
+def tensor(name, array):
+    return numpy_helper.from_array(numpy.array(array), name)
+
+
+def write(name, graph, opset=17, ir=8, functions=(), domains=()):
+    imports = [helper.make_opsetid('', opset)] + [helper.make_opsetid(d, 1) for d in domains]
+    model = helper.make_model(graph, opset_imports=imports, functions=functions)
+    model.ir_version = ir
+    model.producer_name = 'make.py'
+    save(model, os.path.join(FOLDER, name + '.onnx'))
+
+
+def graph(nodes, inputs, outputs, initializers=()):
+    return helper.make_graph(nodes, 'g', inputs, outputs, list(initializers))
+
+
+def constants():
+    """IR 3: initializers are listed as inputs too; later they would be defaults."""
+    parts = ([node('Add', ['x', 'w'], ['y'], 'add')],
+             [value('x', F32, ['N', 2]), value('w', F32, [2])], [value('y', F32, ['N', 2])],
+             [tensor('w', numpy.float32([10, 20]))])
+    write('ir3', graph(*parts), opset=8, ir=3)
+    write('default', graph(*parts))
+
+
+def functions():
+    """y = scale(x, factor: 3) + 1 with a default, an absent operand and a function in a function."""
+    ref = node('Constant', [], ['f'])
+    ref.attribute.add(name='value_float', ref_attr_name='factor', type=1)
+    inner = helper.make_function('local', 'Scale', ['a', 'unused'], ['b'],
+                                 [ref, node('Mul', ['a', 'f'], ['b'])],
+                                 [helper.make_opsetid('', 17)], ['factor'])
+    pass_on = node('Scale', ['p'], ['q'], domain='local')
+    pass_on.attribute.add(name='factor', ref_attr_name='by', type=1)
+    outer = helper.make_function('local', 'Twice', ['p', 'low'], ['r'],
+                                 [pass_on, node('Clip', ['q', 'low'], ['r'])],
+                                 [helper.make_opsetid('', 17), helper.make_opsetid('local', 1)],
+                                 ['by'])
+    call = node('Twice', ['x'], ['y'], 'call', domain='local', by=3.0)
+    ports = [value('x', F32, [2])], [value('y', F32, [2])]
+    write('function', graph([call], *ports), functions=[inner, outer], domains=['local'])
+    again = helper.make_function('local', 'Again', ['p'], ['q'],
+                                 [node('Again', ['p'], ['q'], domain='local')],
+                                 [helper.make_opsetid('local', 1)])
+    call = node('Again', ['x'], ['y'], 'call', domain='local')
+    write('recursive', graph([call], *ports), functions=[again], domains=['local'])
+
+
+def exponential():
+    """Forty functions, each calling the one below twice."""
+    imports = [helper.make_opsetid('', 17), helper.make_opsetid('local', 1)]
+    made = [helper.make_function('local', 'F0', ['a'], ['b'], [node('Neg', ['a'], ['b'])], imports)]
+    for i in range(1, 40):
+        calls = [node('F%d' % (i - 1), ['a'], ['m'], domain='local'),
+                 node('F%d' % (i - 1), ['m'], ['b'], domain='local')]
+        made.append(helper.make_function('local', 'F%d' % i, ['a'], ['b'], calls, imports))
+    call = node('F39', ['x'], ['y'], 'call', domain='local')
+    write('exponential', graph([call], [value('x', F32, [2])], [value('y', F32, [2])]),
+          functions=made, domains=['local'])
+
+
+def branches():
+    """An If in an If: the inner branches take values and a constant from the outermost graph."""
+    then = graph([node('Mul', ['x', 'w'], ['t'])], [], [value('t', F32, [2])])
+    other = graph([node('Sub', ['m', 'x'], ['e'])], [], [value('e', F32, [2])])
+    inner = graph([node('Neg', ['x'], ['m']),
+                   node('If', ['c2'], ['r'], then_branch=then, else_branch=other)],
+                  [], [value('r', F32, [2])])
+    plain = graph([node('Add', ['z', 'w'], ['s'])], [], [value('s', F32, [2])])
+    write('if', graph([node('Abs', ['x'], ['z']),
+                       node('If', ['c1'], ['y'], 'outer', then_branch=inner, else_branch=plain)],
+                      [value('x', F32, [2]), value('c1', BOOL, []), value('c2', BOOL, [])],
+                      [value('y', F32, [2])], [tensor('w', numpy.float32([2, 3]))]))
+    chosen = [node('Shape', ['x'], ['s']), node('Size', ['s'], ['rank']),
+              node('Equal', ['rank', 'one'], ['c']),
+              node('If', ['c'], ['y'], then_branch=graph([node('Neg', ['x'], ['t'])], [],
+                                                         [value('t', F32, ['N'])]),
+                   else_branch=graph([node('Unsqueeze', ['x', 'rank'], ['e'])], [],
+                                     [value('e', F32, ['N', 1])]))]
+    write('if_known', graph(chosen, [value('x', F32, ['N'])], [value('y', F32, ['N'])],
+                            [tensor('one', numpy.int64(1))]))
+
+
+def loop(name, trips, nodes, carried_out):
+    body = graph(nodes, [value('i', I64, []), value('c', BOOL, []), value('a', F32, [None])],
+                 [value('c', BOOL, []), value('b', F32, [None]), value('s', F32, [2])])
+    write(name, graph([node('Constant', [], ['go'], value=tensor('', numpy.bool_(True))),
+                       node('Loop', ['m', 'go', 'x'], ['y', 'all'], 'loop', body=body)],
+                      [value('x', F32, [2]), value('w', F32, [2])],
+                      [value('y', F32, [carried_out]), value('all', F32, [None, 2])], [trips]))
+
+
+def loops():
+    add = [node('Cast', ['i'], ['fi'], to=F32), node('Add', ['w', 'fi'], ['s']),
+           node('Add', ['a', 's'], ['b'])]
+    loop('loop', tensor('m', numpy.int64(3)), add, 2)
+    grow = [node('Identity', ['w'], ['s']), node('Concat', ['a', 's'], ['b'], axis=0)]
+    loop('loop_grow', tensor('m', numpy.int64(3)), grow, 8)
+    # running sums along axis 1, backwards
+    body = graph([node('Add', ['a', 'e'], ['b']), node('Identity', ['b'], ['o'])],
+                 [value('a', F32, [2]), value('e', F32, [2])],
+                 [value('b', F32, [2]), value('o', F32, [2])])
+    scan = node('Scan', ['start', 'x'], ['end', 'y'], 'scan', body=body, num_scan_inputs=1,
+                scan_input_axes=[1], scan_input_directions=[1], scan_output_axes=[1],
+                scan_output_directions=[1])
+    write('scan', graph([scan], [value('start', F32, [2]), value('x', F32, [2, 'T'])],
+                        [value('end', F32, [2]), value('y', F32, [2, 'T'])]))
+
+
+def shapes():
+    """What exporters write: the batch is taken from the shape, the rest is constant."""
+    nodes = [node('Shape', ['x'], ['shape']), node('Gather', ['shape', 'zero'], ['n']),
+             node('Unsqueeze', ['n', 'axis'], ['n1']), node('Concat', ['n1', 'rest'], ['to'], axis=0),
+             node('Reshape', ['x', 'to'], ['y'])]
+    write('shapes', graph(nodes, [value('x', F32, ['N', 4, 3])], [value('y', F32, ['N', 12])],
+                          [tensor('zero', numpy.int64(0)), tensor('axis', numpy.int64([0])),
+                           tensor('rest', numpy.int64([-1]))]))
+    write('reshape_input', graph([node('Reshape', ['x', 'to'], ['y'])],
+                                 [value('x', F32, [2, 6]), value('to', I64, [2])],
+                                 [value('y', F32, [None, None])]))
+
+
+def wrong():
+    ports = [value('x', F32, [2])], [value('y', F32, [2])]
+    write('undefined', graph([node('Add', ['x', 'later'], ['y'], 'first')], *ports))
+    write('twice', graph([node('Neg', ['x'], ['y']), node('Abs', ['x'], ['y'], 'second')], *ports))
+    write('typo', graph([node('Softmaxx', ['x'], ['y'], '/encoder/a')], *ports))
+    write('too_old', graph([node('Gelu', ['x'], ['y'], 'g')], *ports), opset=17)
+    write('opset6', graph([node('Neg', ['x'], ['y'])], *ports), opset=6)
+    write('strings', graph([node('Identity', ['x'], ['y'])], [value('x', TensorProto.STRING, [2])],
+                           [value('y', TensorProto.STRING, [2])]))
+
+
+for make in (constants, functions, exponential, branches, loops, shapes, wrong):
+    make()
