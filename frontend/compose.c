@@ -55,7 +55,8 @@ struct node *compose_along(struct graph *g, struct node *a, int32_t rank, int32_
 	if (node_is_poison(a) || a->type.rank == 0)
 		return a;
 	for (int32_t i = 0; i < rank; i++)
-		dim[i] = i == axis ? type_count(g->context->dims, &a->type) : dim_const(g->context->dims, 1);
+		dim[i] = i == axis ? type_count(g->context->dims, &a->type)
+				   : dim_const(g->context->dims, 1);
 	return build_reshape(g, a, rank, dim);
 }
 
@@ -71,7 +72,8 @@ struct type compose_type(const struct node *a, enum normc_elem elem)
 	return t;
 }
 
-struct node *compose_call(struct graph *g, struct node *const *in, uint32_t n_in, const struct attr_call *attr)
+struct node *compose_call(struct graph *g, struct node *const *in, uint32_t n_in,
+			  const struct attr_call *attr)
 {
 	struct arena *arena = g->context->arena;
 	struct node **operands = arena_new(arena, struct node *, n_in + 1);
@@ -88,5 +90,6 @@ struct node *compose_call(struct graph *g, struct node *const *in, uint32_t n_in
 
 struct node *compose_result(struct graph *g, struct node *call, uint32_t index)
 {
-	return node_is_poison(call) || node_n_results(call) == 1 ? call : build_part(g, call, index);
+	return node_is_poison(call) || node_n_results(call) == 1 ? call
+								 : build_part(g, call, index);
 }

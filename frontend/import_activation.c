@@ -1,5 +1,5 @@
-/* Activation functions.  Each is a composition of elementwise operations, which fuse into one loop; formulas that lose
- * accuracy in f16 or bf16 are computed in f32 and rounded once. */
+/* Activation functions.  Each is a composition of elementwise operations, which fuse into one loop;
+ * formulas that lose accuracy in f16 or bf16 are computed in f32 and rounded once. */
 #include <math.h>
 #include <string.h>
 
@@ -58,7 +58,8 @@ void import_selu(struct import *n)
 	struct node *x = wide_in(n);
 	double alpha = import_float(n, "alpha", 1.67326319217681884765625);
 	double gamma = import_float(n, "gamma", 1.05070102214813232421875);
-	struct node *y = build_where(n->g, compose_with(n->g, OP_le, x, 0), exp_minus_1(n->g, x, alpha), x);
+	struct node *y = build_where(n->g, compose_with(n->g, OP_le, x, 0),
+				     exp_minus_1(n->g, x, alpha), x);
 	narrow_out(n, compose_with(n->g, OP_mul, y, gamma));
 }
 
@@ -118,7 +119,8 @@ void import_softsign(struct import *n)
 	narrow_out(n, build_binary(n->g, OP_div, x, d));
 }
 
-/* x tanh(log(1 + e)) with e = exp(x) is x (e^2 + 2e) / (e^2 + 2e + 2); above 20 the quotient is 1. */
+/* x tanh(log(1 + e)) with e = exp(x) is x (e^2 + 2e) / (e^2 + 2e + 2); above 20 the quotient is 1.
+ */
 void import_mish(struct import *n)
 {
 	struct graph *g = n->g;
@@ -152,8 +154,10 @@ void import_shrink(struct import *n)
 	struct graph *g = n->g;
 	struct node *x = import_in(n, 0);
 	double bias = import_float(n, "bias", 0), lambda = import_float(n, "lambd", 0.5);
-	struct node *below = compose_with(g, OP_lt, x, -lambda), *above = compose_from(g, OP_lt, lambda, x);
-	struct node *y = build_where(g, above, compose_with(g, OP_sub, x, bias), compose_number(g, x, 0));
+	struct node *below = compose_with(g, OP_lt, x, -lambda),
+		    *above = compose_from(g, OP_lt, lambda, x);
+	struct node *y = build_where(g, above, compose_with(g, OP_sub, x, bias),
+				     compose_number(g, x, 0));
 	import_out(n, 0, build_where(g, below, compose_with(g, OP_add, x, bias), y));
 }
 
@@ -175,7 +179,8 @@ void import_swiglu(struct import *n)
 	narrow_out(n, build_binary(n->g, OP_mul, gate, compose_wide(n->g, import_in(n, 1))));
 }
 
-/* Before opset 13 softmax and its relatives worked on the flattened dimensions axis..rank-1 at once. */
+/* Before opset 13 softmax and its relatives worked on the flattened dimensions axis..rank-1 at
+ * once. */
 static struct node *flatten_from(struct graph *g, struct node *x, int32_t axis)
 {
 	struct dims *dims = g->context->dims;
@@ -186,7 +191,8 @@ static struct node *flatten_from(struct graph *g, struct node *x, int32_t axis)
 }
 
 /* Calls make(x, axis) on operand 0 as the opset wants it seen. */
-static void along_axis(struct import *n, struct node *make(struct import *n, struct node *x, int32_t axis))
+static void along_axis(struct import *n,
+		       struct node *make(struct import *n, struct node *x, int32_t axis))
 {
 	struct node *x = import_in(n, 0), *y;
 	if (node_is_poison(x))

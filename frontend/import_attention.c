@@ -1,16 +1,17 @@
-/* Attention and rotary embeddings, as compositions.  Heads that share keys (grouped queries) are folded into the rows of
- * one matrix product, so that keys and values are not repeated. */
+/* Attention and rotary embeddings, as compositions.  Heads that share keys (grouped queries) are
+ * folded into the rows of one matrix product, so that keys and values are not repeated. */
 #include <math.h>
 
 #include "compose.h"
 
 struct attention {
 	struct import *import;
-	struct node *q, *k, *v; /* [batch, heads, sequence, size] */
-	bool flat;              /* operands were [batch, sequence, heads * size] */
+	struct node *q, *k, *v;		  /* [batch, heads, sequence, size] */
+	bool flat;			  /* operands were [batch, sequence, heads * size] */
 	const struct dim *rows, *columns; /* query and key positions */
-	const struct dim *past;           /* positions that came with past_key */
-	/* What is added to the scores; both may be NULL and broadcast to [batch, heads, rows, columns]. */
+	const struct dim *past;		  /* positions that came with past_key */
+	/* What is added to the scores; both may be NULL and broadcast to [batch, heads, rows,
+	 * columns]. */
 	struct node *allowed, *bias;
 	bool may_be_empty; /* a row may have no allowed position */
 };
@@ -23,15 +24,18 @@ static struct node *split_heads(struct import *n, struct node *x, const char *at
 		return node_is_poison(x) ? NULL : x;
 	int64_t heads = import_int(n, attribute, 0);
 	if (x->type.rank != 3 || heads < 1 || heads > INT32_MAX) {
-		import_invalid(n, "an operand of rank %d with %s %lld", x->type.rank, attribute, (long long)heads);
+		import_invalid(n, "an operand of rank %d with %s %lld", x->type.rank, attribute,
+			       (long long)heads);
 		return NULL;
 	}
 	const struct dim *h = compose_dim(n, heads);
-	const struct dim *split[4] = {x->type.dim[0], x->type.dim[1], h, dim_div(dims, x->type.dim[2], h)};
+	const struct dim *split[4] = {x->type.dim[0], x->type.dim[1], h,
+				      dim_div(dims, x->type.dim[2], h)};
 	return build_transpose(n->g, build_reshape(n->g, x, 4, split), (int32_t[]){0, 2, 1, 3});
 }
 
-/* Reads Q, K, V, appends K and V to the past, and sets the results present_key and present_value. */
+/* Reads Q, K, V, appends K and V to the past, and sets the results present_key and present_value.
+ */
 static bool read_operands(struct attention *a)
 {
 	struct import *n = a->import;
@@ -64,7 +68,8 @@ static bool read_operands(struct attention *a)
 
 static void allow(struct attention *a, struct node *condition)
 {
-	a->allowed = a->allowed ? build_binary(a->import->g, OP_and, a->allowed, condition) : condition;
+	a->allowed = a->allowed ? build_binary(a->import->g, OP_and, a->allowed, condition)
+				: condition;
 }
 
 /* attn_mask: booleans restrict, numbers are added; columns that it lacks are not allowed. */
@@ -91,15 +96,16 @@ static void apply_mask(struct attention *a)
 	a->may_be_empty = true;
 }
 
-/* Positions allowed by is_causal, the window and nonpad_kv_seqlen. Query i stands at position i + offset, where the offset
- * is what came before it. */
+/* Positions allowed by is_causal, the window and nonpad_kv_seqlen. Query i stands at position i +
+ * offset, where the offset is what came before it. */
 static void apply_positions(struct attention *a)
 {
 	struct import *n = a->import;
 	struct graph *g = n->g;
 	struct node *used = import_optional(n, 6); /* [batch]: key positions in use */
 	bool causal = import_int(n, "is_causal", 0) != 0;
-	int64_t left = import_int(n, "left_window_size", -1), right = import_int(n, "right_window_size", -1);
+	int64_t left = import_int(n, "left_window_size", -1),
+		right = import_int(n, "right_window_size", -1);
 	struct type t = {.elem = NORMC_I64, .rank = 2, .dim = {a->rows, a->columns}};
 	struct node *j = build_iota(g, &t, 1), *offset = build_dims(g, 0, 1, &a->past);
 	if (used) {
@@ -149,13 +155,16 @@ static struct node *empty_rows(struct attention *a)
 	struct graph *g = a->import->g;
 	if (!a->bias) {
 		uint32_t last = 1u << (a->allowed->type.rank - 1);
-		return build_unary(g, OP_not, build_reduce(g, OP_reduce_max, a->allowed, last, true));
+		return build_unary(g, OP_not,
+				   build_reduce(g, OP_reduce_max, a->allowed, last, true));
 	}
 	struct node *low = compose_number(g, a->bias, -INFINITY);
 	struct node *sum = a->allowed ? build_where(g, a->allowed, a->bias, low) : a->bias;
 	if (node_is_poison(sum))
 		return sum;
-	return build_binary(g, OP_eq, build_reduce(g, OP_reduce_max, sum, 1u << (sum->type.rank - 1), true), low);
+	return build_binary(g, OP_eq,
+			    build_reduce(g, OP_reduce_max, sum, 1u << (sum->type.rank - 1), true),
+			    low);
 }
 
 static struct node *probabilities(struct attention *a, struct node *scores)
@@ -163,30 +172,50 @@ static struct node *probabilities(struct attention *a, struct node *scores)
 	struct import *n = a->import;
 	struct graph *g = n->g;
 	int64_t precision = import_int(n, "softmax_precision", a->q->type.elem);
-	if (precision != NORMC_F32 && precision != NORMC_F16 && precision != NORMC_F64 && precision != NORMC_BF16) {
+	if (precision != NORMC_F32 && precision != NORMC_F16 && precision != NORMC_F64 &&
+	    precision != NORMC_BF16) {
 		import_invalid(n, "softmax_precision is %lld", (long long)precision);
 		return graph_poison(g);
 	}
-	struct node *p = build_softmax(g, build_cast(g, scores, (enum normc_elem)precision), 3, false);
+	struct node *p = build_softmax(g, build_cast(g, scores, (enum normc_elem)precision), 3,
+				       false);
 	p = build_cast(g, p, a->q->type.elem);
 	return a->may_be_empty ? build_where(g, empty_rows(a), compose_number(g, p, 0), p) : p;
 }
 
+/* The scale of the scores: the attribute, or 1 / sqrt(head size). */
+static struct node *score_scale(struct attention *a)
+{
+	struct import *n = a->import;
+	if (import_has(n, "scale"))
+		return compose_number(n->g, a->q, import_float(n, "scale", 1));
+	const struct dim *size = a->q->type.dim[3];
+	if (dim_is_const(size))
+		return compose_number(n->g, a->q, 1 / sqrt((double)size->value));
+	struct node *root = build_unary(n->g, OP_sqrt,
+					build_cast(n->g, build_dims(n->g, 0, 1, &size), NORMC_F32));
+	return build_cast(n->g, compose_from(n->g, OP_div, 1, root), a->q->type.elem);
+}
+
 /* Result 3 is what mode says: raw scores, after the soft cap, after the masks, probabilities. */
-static struct node *attend(struct attention *a, double scale, double cap)
+static struct node *attend(struct attention *a, double cap)
 {
 	struct graph *g = a->import->g;
 	int64_t mode = import_int(a->import, "qk_matmul_output_mode", 0);
 	struct node *step[4], *k = build_transpose(g, a->k, (int32_t[]){0, 1, 3, 2});
-	step[0] = heads_matmul(a, compose_with(g, OP_mul, a->q, scale), k);
+	step[0] = heads_matmul(a, build_binary(g, OP_mul, a->q, score_scale(a)), k);
 	step[1] = step[0];
 	if (cap > 0)
-		step[1] = compose_with(g, OP_mul, build_unary(g, OP_tanh, compose_with(g, OP_div, step[0], cap)), cap);
+		step[1] = compose_with(
+				g, OP_mul,
+				build_unary(g, OP_tanh, compose_with(g, OP_div, step[0], cap)),
+				cap);
 	step[2] = step[1];
 	if (a->bias)
 		step[2] = build_binary(g, OP_add, step[2], a->bias);
 	if (a->allowed)
-		step[2] = build_where(g, a->allowed, step[2], compose_number(g, step[2], -INFINITY));
+		step[2] = build_where(g, a->allowed, step[2],
+				      compose_number(g, step[2], -INFINITY));
 	step[3] = probabilities(a, step[2]);
 	if (mode < 0 || mode > 3)
 		import_invalid(a->import, "qk_matmul_output_mode is %lld", (long long)mode);
@@ -203,24 +232,17 @@ void import_attention(struct import *n)
 		return;
 	apply_mask(&a);
 	apply_positions(&a);
-	const struct dim *size = a.q->type.dim[3];
-	double scale = import_float(n, "scale", 0);
-	if (!import_has(n, "scale")) {
-		if (!dim_is_const(size)) {
-			import_unsupported(n, "a head size that is not known at compile time");
-			return;
-		}
-		scale = 1 / sqrt((double)size->value);
-	}
-	struct node *y = attend(&a, scale, import_float(n, "softcap", 0));
+	struct node *y = attend(&a, import_float(n, "softcap", 0));
 	if (a.flat && !node_is_poison(y)) {
-		const struct dim *to[3] = {y->type.dim[0], a.rows, dim_mul(dims, y->type.dim[1], y->type.dim[3])};
+		const struct dim *to[3] = {y->type.dim[0], a.rows,
+					   dim_mul(dims, y->type.dim[1], y->type.dim[3])};
 		y = build_reshape(n->g, build_transpose(n->g, y, (int32_t[]){0, 2, 1, 3}), 3, to);
 	}
 	import_out(n, 0, y);
 }
 
-/* cos_cache or sin_cache [.., R/2] for every position, with an extent 1 for the heads at dimension `heads`. */
+/* cos_cache or sin_cache [.., R/2] for every position, with an extent 1 for the heads at dimension
+ * `heads`. */
 static struct node *rotation_table(struct import *n, uint32_t operand, uint32_t heads)
 {
 	struct node *table = import_in(n, operand), *position = import_optional(n, 3);
@@ -230,16 +252,21 @@ static struct node *rotation_table(struct import *n, uint32_t operand, uint32_t 
 }
 
 /* Rotates x [.., R]: pairs are neighbours if interleaved, else x[i] and x[i + R/2]. */
-static struct node *rotate(struct import *n, struct node *x, struct node *cosine, struct node *sine, bool interleaved)
+static struct node *rotate(struct import *n, struct node *x, struct node *cosine, struct node *sine,
+			   bool interleaved)
 {
 	struct graph *g = n->g;
 	struct dims *dims = g->context->dims;
-	const struct dim *half = dim_div(dims, x->type.dim[3], compose_dim(n, 2)), *zero = compose_dim(n, 0);
+	const struct dim *half = dim_div(dims, x->type.dim[3], compose_dim(n, 2)),
+			 *zero = compose_dim(n, 0);
 	struct node *a = build_slice(g, x, 3, zero, half, interleaved ? 2 : 1);
-	struct node *b = build_slice(g, x, 3, interleaved ? compose_dim(n, 1) : half, half, interleaved ? 2 : 1);
+	struct node *b = build_slice(g, x, 3, interleaved ? compose_dim(n, 1) : half, half,
+				     interleaved ? 2 : 1);
 	struct node *part[2];
-	part[0] = build_binary(g, OP_sub, build_binary(g, OP_mul, cosine, a), build_binary(g, OP_mul, sine, b));
-	part[1] = build_binary(g, OP_add, build_binary(g, OP_mul, sine, a), build_binary(g, OP_mul, cosine, b));
+	part[0] = build_binary(g, OP_sub, build_binary(g, OP_mul, cosine, a),
+			       build_binary(g, OP_mul, sine, b));
+	part[1] = build_binary(g, OP_add, build_binary(g, OP_mul, sine, a),
+			       build_binary(g, OP_mul, cosine, b));
 	if (!interleaved)
 		return build_concat(g, part, 2, 3);
 	for (int i = 0; i < 2; i++)
@@ -252,7 +279,8 @@ void import_rotary_embedding(struct import *n)
 	struct graph *g = n->g;
 	struct dims *dims = g->context->dims;
 	struct node *input = import_in(n, 0), *x = input;
-	int64_t heads = import_int(n, "num_heads", 0), width = import_int(n, "rotary_embedding_dim", 0);
+	int64_t heads = import_int(n, "num_heads", 0),
+		width = import_int(n, "rotary_embedding_dim", 0);
 	bool flat = x->type.rank == 3;
 	if (node_is_poison(x))
 		return;
@@ -262,13 +290,15 @@ void import_rotary_embedding(struct import *n)
 	}
 	if (flat) {
 		const struct dim *h = compose_dim(n, heads);
-		const struct dim *to[4] = {x->type.dim[0], x->type.dim[1], h, dim_div(dims, x->type.dim[2], h)};
+		const struct dim *to[4] = {x->type.dim[0], x->type.dim[1], h,
+					   dim_div(dims, x->type.dim[2], h)};
 		x = build_reshape(g, x, 4, to);
 	}
 	if (node_is_poison(x))
 		return;
 	const struct dim *size = x->type.dim[3], *turned = width ? compose_dim(n, width) : size;
-	struct node *cosine = rotation_table(n, 1, flat ? 2 : 1), *sine = rotation_table(n, 2, flat ? 2 : 1);
+	struct node *cosine = rotation_table(n, 1, flat ? 2 : 1),
+		    *sine = rotation_table(n, 2, flat ? 2 : 1);
 	struct node *front = build_slice(g, x, 3, compose_dim(n, 0), turned, 1);
 	if (node_is_poison(front))
 		return;

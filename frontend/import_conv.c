@@ -1,4 +1,5 @@
-/* Convolutions.  A transposed one is a plain one over an input with zeros between its elements, with flipped weights. */
+/* Convolutions.  A transposed one is a plain one over an input with zeros between its elements,
+ * with flipped weights. */
 #include <string.h>
 
 #include "window.h"
@@ -40,44 +41,53 @@ void import_conv(struct import *n)
 }
 
 /* [C, M/g, k...] -> [M, C/g, k...] with every kernel reversed */
-static struct node *transposed_weights(struct import *n, struct node *w, const struct attr_pool *window, int64_t groups)
+static struct node *transposed_weights(struct import *n, struct node *w,
+				       const struct attr_pool *window, int64_t groups)
 {
 	struct graph *g = n->g;
 	struct dims *dims = g->context->dims;
 	const struct dim *each = dim_div(dims, w->type.dim[0], compose_dim(n, groups));
-	const struct dim *split[MAX_RANK] = {compose_dim(n, groups), each, w->type.dim[1]}, *joined[MAX_RANK];
+	const struct dim *split[MAX_RANK] = {compose_dim(n, groups), each, w->type.dim[1]},
+			 *joined[MAX_RANK];
 	int32_t perm[MAX_RANK] = {0, 2, 1}, rank = window->spatial + 2;
 	joined[0] = dim_mul(dims, split[0], split[2]);
 	joined[1] = each;
 	for (int32_t i = 2; i < rank; i++) {
 		joined[i] = split[i + 1] = w->type.dim[i];
 		perm[i + 1] = i + 1;
-		w = build_slice(g, w, i, compose_dim(n, window->kernel[i - 2] - 1), w->type.dim[i], -1);
+		w = build_slice(g, w, i, compose_dim(n, window->kernel[i - 2] - 1), w->type.dim[i],
+				-1);
 	}
 	w = build_transpose(g, build_reshape(g, w, rank + 1, split), perm);
 	return build_reshape(g, w, rank, joined);
 }
 
 /* Splits the padding that makes the wanted extent; opset 1 put the odd one at the other end. */
-static void split_padding(struct import *n, const struct dim *total, const struct dim **before, const struct dim **after)
+static void split_padding(struct import *n, const struct dim *total, const struct dim **before,
+			  const struct dim **after)
 {
 	struct dims *dims = n->g->context->dims;
 	bool upper = !strcmp(import_string(n, "auto_pad", "NOTSET"), "SAME_UPPER");
 	total = dim_max(dims, total, compose_dim(n, 0));
-	const struct dim *less = dim_div(dims, total, compose_dim(n, 2)), *more = dim_sub(dims, total, less);
+	const struct dim *less = dim_div(dims, total, compose_dim(n, 2)),
+			 *more = dim_sub(dims, total, less);
 	bool less_first = n->opset < 11 ? !upper : upper;
 	*before = less_first ? less : more;
 	*after = less_first ? more : less;
 }
 
-/* Padding of the plain convolution along dimension i: the kernel's reach less what is cut from the result. */
-static void transposed_padding(struct import *n, const struct node *x, struct attr_pool *w, int32_t i,
-			       const int64_t *output_padding)
+/* Padding of the plain convolution along dimension i: the kernel's reach less what is cut from the
+ * result. */
+static void transposed_padding(struct import *n, const struct node *x, struct attr_pool *w,
+			       int32_t i, const int64_t *output_padding)
 {
 	struct dims *dims = n->g->context->dims;
-	const struct dim *reach = compose_dim(n, window_extent(w, i) - 1), *size = x->type.dim[i + 2];
-	const struct dim *spread = dim_mul(dims, dim_sub(dims, size, compose_dim(n, 1)), compose_dim(n, w->stride[i]));
-	const struct dim *full = dim_add(dims, spread, compose_dim(n, window_extent(w, i) + output_padding[i]));
+	const struct dim *reach = compose_dim(n, window_extent(w, i) - 1),
+			 *size = x->type.dim[i + 2];
+	const struct dim *spread = dim_mul(dims, dim_sub(dims, size, compose_dim(n, 1)),
+					   compose_dim(n, w->stride[i]));
+	const struct dim *full = dim_add(dims, spread,
+					 compose_dim(n, window_extent(w, i) + output_padding[i]));
 	const struct dim *wanted = NULL;
 	const int64_t *shape;
 	uint32_t given = import_ints(n, "output_shape", &shape);
@@ -87,9 +97,11 @@ static void transposed_padding(struct import *n, const struct node *x, struct at
 		wanted = dim_mul(dims, size, compose_dim(n, w->stride[i]));
 	if (wanted) {
 		split_padding(n, dim_sub(dims, full, wanted), &w->before[i], &w->after[i]);
-		w->after[i] = dim_sub(dims, dim_add(dims, wanted, w->before[i]), dim_add(dims, spread, compose_dim(n, 1)));
+		w->after[i] = dim_sub(dims, dim_add(dims, wanted, w->before[i]),
+				      dim_add(dims, spread, compose_dim(n, 1)));
 	} else
-		w->after[i] = dim_add(dims, dim_sub(dims, reach, w->after[i]), compose_dim(n, output_padding[i]));
+		w->after[i] = dim_add(dims, dim_sub(dims, reach, w->after[i]),
+				      compose_dim(n, output_padding[i]));
 	w->before[i] = dim_sub(dims, reach, w->before[i]);
 }
 
@@ -101,7 +113,7 @@ void import_conv_transpose(struct import *n)
 	struct attr_pool window;
 	struct attr_conv attr = {.groups = read_groups(n)};
 	if (!window_read(n, x, w, &window) ||
-	    !window_ints(n, "output_padding", window.spatial, 0, 0, output_padding))
+	    !window_ints(n, "output_padding", window.spatial, 0, output_padding))
 		return;
 	uint32_t given = import_ints(n, "output_shape", &shape);
 	if (given && given != (uint32_t)window.spatial && given != (uint32_t)window.spatial + 2) {
@@ -123,10 +135,12 @@ void import_conv_transpose(struct import *n)
 }
 
 /* Type [N, M, positions...] of a convolution that is a call. */
-static struct type call_type(struct import *n, const struct node *x, const struct node *w, const struct attr_pool *window,
-			     enum normc_elem elem)
+static struct type call_type(struct import *n, const struct node *x, const struct node *w,
+			     const struct attr_pool *window, enum normc_elem elem)
 {
-	struct type t = {.elem = elem, .rank = x->type.rank, .dim = {x->type.dim[0], w->type.dim[0]}};
+	struct type t = {.elem = elem,
+			 .rank = x->type.rank,
+			 .dim = {x->type.dim[0], w->type.dim[0]}};
 	for (int32_t i = 0; i < window->spatial; i++)
 		t.dim[i + 2] = window_positions(n, x, window, i);
 	return t;
@@ -153,7 +167,10 @@ void import_conv_quantized(struct import *n)
 		return;
 	window_pad(n, x, &window, false);
 	struct type t = call_type(n, x, w, &window, linear ? in[7]->type.elem : NORMC_I32);
-	struct attr_call call = {.name = linear ? "qlinear_conv" : "conv_integer", .n_out = 1, .out = &t, .ints = ints};
+	struct attr_call call = {.name = linear ? "qlinear_conv" : "conv_integer",
+				 .n_out = 1,
+				 .out = &t,
+				 .ints = ints};
 	call.n_ints = 1 + window_integers(n, &window, false, ints + 1);
 	import_out(n, 0, compose_call(n->g, in, count, &call));
 }
@@ -167,7 +184,8 @@ void import_deform_conv(struct import *n)
 	if (!window_read(n, in[0], in[1], &window))
 		return;
 	if (window.spatial != 2 || ints[1] < 1) {
-		import_unsupported(n, "rank %d, offset_group %lld", in[0]->type.rank, (long long)ints[1]);
+		import_unsupported(n, "rank %d, offset_group %lld", in[0]->type.rank,
+				   (long long)ints[1]);
 		return;
 	}
 	window_pad(n, in[0], &window, false);
@@ -177,7 +195,8 @@ void import_deform_conv(struct import *n)
 	import_out(n, 0, compose_call(n->g, in, 5, &call));
 }
 
-/* A depthwise convolution along time that sees the past only; the last k - 1 inputs are handed on as state. */
+/* A depthwise convolution along time that sees the past only; the last k - 1 inputs are handed on
+ * as state. */
 void import_causal_conv(struct import *n)
 {
 	struct graph *g = n->g;
@@ -186,7 +205,7 @@ void import_causal_conv(struct import *n)
 	struct attr_pool window;
 	if (!window_read(n, x, w, &window))
 		return;
-	const struct dim *channels = x->type.dim[1], *zero = compose_dim(n, 0);
+	const struct dim *channels = w->type.dim[0], *zero = compose_dim(n, 0);
 	if (window.spatial != 1 || !dim_is_const(channels) || channels->value < 1) {
 		import_unsupported(n, "rank %d, or an unknown number of channels", x->type.rank);
 		return;

@@ -1,6 +1,7 @@
-/* Einsum.  Every operand is a term: a tensor whose dimensions carry distinct labels.  Repeated labels are taken from the
- * diagonal, labels that nobody else needs are summed at once, and terms are then multiplied from left to right: a label of
- * both that is still needed is a batch dimension, one that is not is contracted by a matrix product.
+/* Einsum.  Every operand is a term: a tensor whose dimensions carry distinct labels.  Repeated
+ * labels are taken from the diagonal, labels that nobody else needs are summed at once, and terms
+ * are then multiplied from left to right: a label of both that is still needed is a batch
+ * dimension, one that is not is contracted by a matrix product.
  */
 #include <ctype.h>
 #include <string.h>
@@ -21,7 +22,7 @@ struct einsum {
 	struct term *in;
 	uint32_t n_in;
 	struct term out; /* labels only */
-	int32_t dots;    /* dimensions behind "..." in the result */
+	int32_t dots;	 /* dimensions behind "..." in the result */
 };
 
 static bool has_label(const struct term *t, unsigned label)
@@ -38,7 +39,8 @@ static bool push_label(struct term *t, unsigned label)
 	return true;
 }
 
-/* Reads the labels of one term up to ',', '-' or the end; `dots` is the number of dimensions that "..." stands for. */
+/* Reads the labels of one term up to ',', '-' or the end; `dots` is the number of dimensions that
+ * "..." stands for. */
 static const char *parse_term(const char *p, struct term *t, int32_t dots, bool *good)
 {
 	for (; *p && *p != ',' && *p != '-'; p++) {
@@ -63,7 +65,8 @@ static int32_t count_letters(const char *p)
 	return letters;
 }
 
-/* Without "->" the result has the dots and then, in alphabetical order, the labels that occur once. */
+/* Without "->" the result has the dots and then, in alphabetical order, the labels that occur once.
+ */
 static bool implicit_result(struct einsum *e)
 {
 	int32_t uses[LABELS] = {0};
@@ -88,7 +91,10 @@ static bool parse_equation(struct einsum *e, const char *equation)
 		t->x = import_in(e->import, i);
 		int32_t dots = t->x->type.rank - count_letters(p);
 		p = parse_term(p, t, dots, &good);
-		good = good && t->n == t->x->type.rank && *p == (i + 1 < e->n_in ? ',' : *p == '-' ? '-' : 0);
+		good = good && t->n == t->x->type.rank &&
+		       *p == (i + 1 < e->n_in ? ','
+			      : *p == '-'     ? '-'
+					      : 0);
 		if (good && i + 1 < e->n_in)
 			p++;
 		if (good && t->n && has_label(t, LABEL_DOTS) && dots > e->dots)
@@ -110,7 +116,8 @@ static int32_t find_label(const struct term *t, unsigned label)
 	return p ? (int32_t)(p - t->label) : -1;
 }
 
-/* Takes the diagonal of two dimensions with equal labels: both to the end, flattened, every (extent + 1)th element. */
+/* Takes the diagonal of two dimensions with equal labels: both to the end, flattened, every (extent
+ * + 1)th element. */
 static void take_diagonal(struct graph *g, struct term *t, int32_t i, int32_t j)
 {
 	struct dims *dims = g->context->dims;
@@ -190,16 +197,21 @@ static void add_role(struct product *p, enum role role, unsigned label, const st
 	p->dim[role][p->n[role]++] = dim;
 }
 
-static void assign_roles(struct einsum *e, struct product *p, const struct term *a, const struct term *b, uint32_t first)
+static void assign_roles(struct einsum *e, struct product *p, const struct term *a,
+			 const struct term *b, uint32_t first)
 {
 	for (int32_t i = 0; i < a->n; i++) {
 		int32_t j = find_label(b, a->label[i]);
 		const struct dim *d = a->x->type.dim[i];
 		if (j >= 0) {
 			const struct dim *other = b->x->type.dim[j];
-			d = dim_is(d, 1) ? other : dim_is(other, 1) ? d : graph_same_extent(e->import->g, d, other);
+			d = dim_is(d, 1)       ? other
+			    : dim_is(other, 1) ? d
+					       : graph_same_extent(e->import->g, d, other);
 		}
-		enum role role = j < 0 ? ROLE_LEFT : needed(e, a->label[i], first) ? ROLE_BATCH : ROLE_SUM;
+		enum role role = j < 0				 ? ROLE_LEFT
+				 : needed(e, a->label[i], first) ? ROLE_BATCH
+								 : ROLE_SUM;
 		add_role(p, role, a->label[i], d);
 	}
 	for (int32_t j = 0; j < b->n; j++)
@@ -207,8 +219,10 @@ static void assign_roles(struct einsum *e, struct product *p, const struct term 
 			add_role(p, ROLE_RIGHT, b->label[j], b->x->type.dim[j]);
 }
 
-/* The term with its dimensions in the order of three roles, each flattened into one; extents 1 are broadcast. */
-static struct node *arrange(struct graph *g, const struct product *p, const struct term *t, const enum role order[3])
+/* The term with its dimensions in the order of three roles, each flattened into one; extents 1 are
+ * broadcast. */
+static struct node *arrange(struct graph *g, const struct product *p, const struct term *t,
+			    const enum role order[3])
 {
 	int32_t perm[MAX_RANK], k = 0;
 	const struct dim *full[MAX_RANK], *flat[3];
@@ -233,7 +247,8 @@ static bool multiply(struct einsum *e, struct term *a, const struct term *b, uin
 	struct product p = {0};
 	assign_roles(e, &p, a, b, first);
 	if (p.n[ROLE_BATCH] + p.n[ROLE_LEFT] + p.n[ROLE_RIGHT] > MAX_RANK) {
-		import_unsupported(e->import, "an intermediate result of more than %d dimensions", MAX_RANK);
+		import_unsupported(e->import, "an intermediate result of more than %d dimensions",
+				   MAX_RANK);
 		return false;
 	}
 	struct node *x = arrange(g, &p, a, (enum role[]){ROLE_BATCH, ROLE_LEFT, ROLE_SUM});

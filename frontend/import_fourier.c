@@ -12,7 +12,8 @@ static bool read_number(struct import *n, uint32_t i, int64_t otherwise, int64_t
 	if (count == 1)
 		*out = value[0];
 	else if (count >= 0)
-		import_invalid(n, "operand %u has %lld elements instead of one", i, (long long)count);
+		import_invalid(n, "operand %u has %lld elements instead of one", i,
+			       (long long)count);
 	return count == 1;
 }
 
@@ -35,7 +36,8 @@ static bool read_dft_axis(struct import *n, int32_t rank, int32_t *axis)
 void import_dft(struct import *n)
 {
 	struct node *x = import_in(n, 0);
-	int64_t inverse = import_int(n, "inverse", 0) != 0, onesided = import_int(n, "onesided", 0) != 0, length;
+	int64_t inverse = import_int(n, "inverse", 0) != 0,
+		onesided = import_int(n, "onesided", 0) != 0, length;
 	int32_t axis = 0;
 	if (node_is_poison(x) || !read_dft_axis(n, x->type.rank, &axis))
 		return;
@@ -70,9 +72,10 @@ void import_stft(struct import *n)
 		length = in[1]->type.dim[0]->value;
 	if (!read_number(n, 3, length, &length))
 		return;
-	if (step < 1 || length < 1 || length > INT32_MAX || in[0]->type.rank < 2 || in[0]->type.rank > 3) {
-		import_invalid(n, "frame_step %lld, frame_length %lld, rank %d", (long long)step, (long long)length,
-			       in[0]->type.rank);
+	if (step < 1 || length < 1 || length > INT32_MAX || in[0]->type.rank < 2 ||
+	    in[0]->type.rank > 3) {
+		import_invalid(n, "frame_step %lld, frame_length %lld, rank %d", (long long)step,
+			       (long long)length, in[0]->type.rank);
 		return;
 	}
 	if (in[0]->type.rank == 2) /* real signals may lack the last dimension */
@@ -112,6 +115,7 @@ void import_cumprod(struct import *n)
 		return;
 	int64_t ints[4] = {import_axis(n, axis, x->type.rank), import_int(n, "exclusive", 0) != 0,
 			   import_int(n, "reverse", 0) != 0, 1};
-	struct attr_call call = {.name = "cumsum", .n_out = 1, .out = &x->type, .n_ints = 4, .ints = ints};
+	struct attr_call call = {
+			.name = "cumsum", .n_out = 1, .out = &x->type, .n_ints = 4, .ints = ints};
 	import_out(n, 0, compose_call(n->g, &x, 1, &call));
 }

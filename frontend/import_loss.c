@@ -3,15 +3,18 @@
 
 #include "compose.h"
 
-/* Weight of every sample: that of its class, 0 where the label is the ignored one. `safe` gets labels that are in range. */
-static struct node *sample_weights(struct import *n, struct node *labels, struct node *elements, struct node **safe)
+/* Weight of every sample: that of its class, 0 where the label is the ignored one. `safe` gets
+ * labels that are in range. */
+static struct node *sample_weights(struct import *n, struct node *labels, struct node *elements,
+				   struct node **safe)
 {
 	struct graph *g = n->g;
 	struct node *weights = import_optional(n, 2), *w;
 	struct node *ignored = NULL;
 	*safe = labels;
 	if (import_has(n, "ignore_index")) {
-		struct node *index = build_integer(g, labels->type.elem, import_int(n, "ignore_index", 0));
+		struct node *index = build_integer(g, labels->type.elem,
+						   import_int(n, "ignore_index", 0));
 		ignored = build_binary(g, OP_eq, labels, index);
 		*safe = build_where(g, ignored, build_integer(g, labels->type.elem, 0), labels);
 	}
@@ -32,13 +35,15 @@ static struct node *likelihood_loss(struct import *n, struct node *x, struct nod
 	if (node_is_poison(x) || node_is_poison(labels))
 		return graph_poison(g);
 	if (x->type.rank < 2 || labels->type.rank != x->type.rank - 1) {
-		import_invalid(n, "scores of rank %d and labels of rank %d do not fit", x->type.rank, labels->type.rank);
+		import_invalid(n, "scores of rank %d and labels of rank %d do not fit",
+			       x->type.rank, labels->type.rank);
 		return graph_poison(g);
 	}
 	struct node *w = sample_weights(n, labels, x, &safe);
 	struct attr_axis along = {.axis = 1};
 	struct node *in[2] = {x, build_unsqueeze(g, safe, 2)};
-	struct node *picked = graph_node(g, OP_gather_elements, in, 2, (union attr){.axis = &along});
+	struct node *picked =
+			graph_node(g, OP_gather_elements, in, 2, (union attr){.axis = &along});
 	struct node *loss = build_unary(g, OP_neg, build_squeeze(g, picked, 2));
 	loss = build_binary(g, OP_mul, loss, w);
 	const char *reduction = import_string(n, "reduction", "mean");

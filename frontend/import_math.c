@@ -1,5 +1,6 @@
-/* Elementwise arithmetic, comparison, logic: ONNX operators that are one IR operation or a few.  Operators of the same
- * form share one function, which finds the operation by the operator's name. */
+/* Elementwise arithmetic, comparison, logic: ONNX operators that are one IR operation or a few.
+ * Operators of the same form share one function, which finds the operation by the operator's name.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -11,19 +12,24 @@ struct op_name {
 };
 
 static const struct op_name unary[] = {
-	{"Abs", OP_abs},     {"Acos", OP_acos},   {"Acosh", OP_acosh}, {"Asin", OP_asin},   {"Asinh", OP_asinh},
-	{"Atan", OP_atan},   {"Atanh", OP_atanh}, {"BitwiseNot", OP_not}, {"Ceil", OP_ceil}, {"Cos", OP_cos},
-	{"Cosh", OP_cosh},   {"Erf", OP_erf},     {"Exp", OP_exp},     {"Floor", OP_floor}, {"IsNaN", OP_isnan},
-	{"Log", OP_log},     {"Neg", OP_neg},     {"Not", OP_not},     {"Round", OP_round}, {"Sign", OP_sign},
-	{"Sin", OP_sin},     {"Sinh", OP_sinh},   {"Sqrt", OP_sqrt},   {"Tan", OP_tan},     {"Tanh", OP_tanh},
+		{"Abs", OP_abs},     {"Acos", OP_acos},	     {"Acosh", OP_acosh},
+		{"Asin", OP_asin},   {"Asinh", OP_asinh},    {"Atan", OP_atan},
+		{"Atanh", OP_atanh}, {"BitwiseNot", OP_not}, {"Ceil", OP_ceil},
+		{"Cos", OP_cos},     {"Cosh", OP_cosh},	     {"Erf", OP_erf},
+		{"Exp", OP_exp},     {"Floor", OP_floor},    {"IsNaN", OP_isnan},
+		{"Log", OP_log},     {"Neg", OP_neg},	     {"Not", OP_not},
+		{"Round", OP_round}, {"Sign", OP_sign},	     {"Sin", OP_sin},
+		{"Sinh", OP_sinh},   {"Sqrt", OP_sqrt},	     {"Tan", OP_tan},
+		{"Tanh", OP_tanh},
 };
 
 static const struct op_name binary[] = {
-	{"Add", OP_add},        {"And", OP_and},        {"BitwiseAnd", OP_and}, {"BitwiseOr", OP_or},
-	{"BitwiseXor", OP_xor}, {"Div", OP_div},        {"Equal", OP_eq},       {"Less", OP_lt},
-	{"LessOrEqual", OP_le}, {"Max", OP_max},        {"Min", OP_min},        {"Mul", OP_mul},
-	{"Or", OP_or},          {"Pow", OP_pow},        {"Sub", OP_sub},        {"Sum", OP_add},
-	{"Xor", OP_xor},
+		{"Add", OP_add},      {"And", OP_and},	      {"BitwiseAnd", OP_and},
+		{"BitwiseOr", OP_or}, {"BitwiseXor", OP_xor}, {"Div", OP_div},
+		{"Equal", OP_eq},     {"Less", OP_lt},	      {"LessOrEqual", OP_le},
+		{"Max", OP_max},      {"Min", OP_min},	      {"Mul", OP_mul},
+		{"Or", OP_or},	      {"Pow", OP_pow},	      {"Sub", OP_sub},
+		{"Sum", OP_add},      {"Xor", OP_xor},
 };
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
@@ -77,7 +83,8 @@ void import_bit_shift(struct import *n)
 	bool left = !strcmp(direction, "LEFT");
 	if (!left && strcmp(direction, "RIGHT"))
 		import_invalid(n, "direction '%s' is neither LEFT nor RIGHT", direction);
-	import_out(n, 0, build_binary(n->g, left ? OP_shl : OP_shr, import_in(n, 0), import_in(n, 1)));
+	import_out(n, 0,
+		   build_binary(n->g, left ? OP_shl : OP_shr, import_in(n, 0), import_in(n, 1)));
 }
 
 void import_reciprocal(struct import *n)
@@ -94,8 +101,8 @@ void import_isinf(struct import *n)
 	import_out(n, 0, graph_node(n->g, OP_isinf, &x, 1, (union attr){.isinf = &attr}));
 }
 
-/* Clip with bounds as attributes (before opset 11) or operands.  The lower bound goes first, so that a lower bound above
- * the upper one gives the upper one. */
+/* Clip with bounds as attributes (before opset 11) or operands.  The lower bound goes first, so
+ * that a lower bound above the upper one gives the upper one. */
 void import_clip_attributes(struct import *n)
 {
 	struct node *y = import_in(n, 0);
@@ -108,7 +115,8 @@ void import_clip_attributes(struct import *n)
 
 void import_clip(struct import *n)
 {
-	struct node *y = import_in(n, 0), *low = import_optional(n, 1), *high = import_optional(n, 2);
+	struct node *y = import_in(n, 0), *low = import_optional(n, 1),
+		    *high = import_optional(n, 2);
 	if (low)
 		y = build_binary(n->g, OP_max, y, low);
 	if (high)

@@ -1,4 +1,5 @@
-/* Normalization layers.  All become the operation norm (struct attr_norm), whatever the operator is called. */
+/* Normalization layers.  All become the operation norm (struct attr_norm), whatever the operator is
+ * called. */
 #include <math.h>
 #include <string.h>
 
@@ -28,10 +29,14 @@ static struct node *per_channel(struct import *n, uint32_t i, const struct node 
 }
 
 /* BatchNormalization with statistics of this batch, and the running ones moved towards them. */
-static void batch_norm_training(struct import *n, struct node *x, struct node *gamma, struct node *beta)
+static void batch_norm_training(struct import *n, struct node *x, struct node *gamma,
+				struct node *beta)
 {
 	struct graph *g = n->g;
-	struct attr_norm attr = {.centre = NORM_CENTRE_MEAN, .scale = NORM_SCALE_RMS, .gamma = true, .beta = true};
+	struct attr_norm attr = {.centre = NORM_CENTRE_MEAN,
+				 .scale = NORM_SCALE_RMS,
+				 .gamma = true,
+				 .beta = true};
 	double momentum = import_float(n, "momentum", 0.9);
 	attr.epsilon = import_float(n, "epsilon", 1e-5);
 	attr.axes = compose_all_axes(x->type.rank) & ~2u;
@@ -39,13 +44,15 @@ static void batch_norm_training(struct import *n, struct node *x, struct node *g
 	struct node *now[2], *wide = compose_wide(g, x);
 	now[0] = build_mean(g, wide, attr.axes, true);
 	struct node *off = build_binary(g, OP_sub, wide, now[0]);
-	now[1] = build_squeeze(g, build_mean(g, build_binary(g, OP_mul, off, off), attr.axes, true), attr.axes);
+	now[1] = build_squeeze(g, build_mean(g, build_binary(g, OP_mul, off, off), attr.axes, true),
+			       attr.axes);
 	now[0] = build_squeeze(g, now[0], attr.axes);
 	for (uint32_t i = 0; i < 2; i++) {
 		struct node *before = import_in(n, 3 + i);
 		enum normc_elem elem = before->type.elem;
 		before = compose_wide(g, before);
-		struct node *share = compose_with(g, OP_mul, build_cast(g, now[i], before->type.elem), 1 - momentum);
+		struct node *share = compose_with(
+				g, OP_mul, build_cast(g, now[i], before->type.elem), 1 - momentum);
 		before = compose_with(g, OP_mul, before, momentum);
 		import_out(n, 1 + i, build_cast(g, build_binary(g, OP_add, before, share), elem));
 	}
@@ -73,7 +80,10 @@ void import_batch_norm(struct import *n)
 			import_unsupported(n, "training results in this opset");
 			return;
 		}
-	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN, .scale = NORM_SCALE_GIVEN, .gamma = true, .beta = true};
+	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN,
+				 .scale = NORM_SCALE_GIVEN,
+				 .gamma = true,
+				 .beta = true};
 	attr.epsilon = import_float(n, "epsilon", 1e-5);
 	for (uint32_t i = 0; i < 4; i++)
 		in[i] = build_cast(g, in[i], work);
@@ -84,12 +94,17 @@ void import_batch_norm(struct import *n)
 void import_instance_norm(struct import *n)
 {
 	struct node *x = import_in(n, 0);
-	struct attr_norm attr = {.centre = NORM_CENTRE_MEAN, .scale = NORM_SCALE_RMS, .gamma = true, .beta = true};
+	struct attr_norm attr = {.centre = NORM_CENTRE_MEAN,
+				 .scale = NORM_SCALE_RMS,
+				 .gamma = true,
+				 .beta = true};
 	attr.epsilon = import_float(n, "epsilon", 1e-5);
 	attr.axes = compose_all_axes(x->type.rank) & ~3u;
 	if (node_is_poison(x))
 		return;
-	import_out(n, 0, build_norm(n->g, x, per_channel(n, 1, x), per_channel(n, 2, x), NULL, NULL, &attr));
+	import_out(n, 0,
+		   build_norm(n->g, x, per_channel(n, 1, x), per_channel(n, 2, x), NULL, NULL,
+			      &attr));
 }
 
 /* Axes from `axis` to the last. */
@@ -120,7 +135,8 @@ static void layer_statistics(struct import *n, struct node *x, uint32_t axes, do
 	struct node *wide = build_cast(g, x, stash), *mean = build_mean(g, wide, axes, true);
 	struct node *off = build_binary(g, OP_sub, wide, mean);
 	struct node *variance = build_mean(g, build_binary(g, OP_mul, off, off), axes, true);
-	struct node *deviation = build_unary(g, OP_sqrt, compose_with(g, OP_add, variance, epsilon));
+	struct node *deviation =
+			build_unary(g, OP_sqrt, compose_with(g, OP_add, variance, epsilon));
 	import_out(n, 1, mean);
 	import_out(n, 2, compose_from(g, OP_div, 1, deviation));
 }
@@ -128,7 +144,10 @@ static void layer_statistics(struct import *n, struct node *x, uint32_t axes, do
 void import_layer_norm(struct import *n)
 {
 	struct node *x = import_in(n, 0), *gamma = import_in(n, 1), *beta = import_optional(n, 2);
-	struct attr_norm attr = {.centre = NORM_CENTRE_MEAN, .scale = NORM_SCALE_RMS, .gamma = true, .beta = beta != NULL};
+	struct attr_norm attr = {.centre = NORM_CENTRE_MEAN,
+				 .scale = NORM_SCALE_RMS,
+				 .gamma = true,
+				 .beta = beta != NULL};
 	if (node_is_poison(x))
 		return;
 	attr.epsilon = import_float(n, "epsilon", 1e-5);
@@ -145,7 +164,8 @@ void import_rms_norm(struct import *n)
 {
 	struct graph *g = n->g;
 	struct node *x = import_in(n, 0), *gamma = import_in(n, 1);
-	struct attr_norm attr = {.centre = NORM_CENTRE_NONE, .scale = NORM_SCALE_RMS, .gamma = true};
+	struct attr_norm attr = {
+			.centre = NORM_CENTRE_NONE, .scale = NORM_SCALE_RMS, .gamma = true};
 	if (node_is_poison(x) || node_is_poison(gamma))
 		return;
 	enum normc_elem elem = gamma->type.elem, work = wider(x, gamma);
@@ -161,13 +181,17 @@ void import_group_norm(struct import *n)
 {
 	struct graph *g = n->g;
 	struct node *x = import_in(n, 0), *in[2];
-	struct attr_norm attr = {.centre = NORM_CENTRE_MEAN, .scale = NORM_SCALE_RMS, .gamma = true, .beta = true};
+	struct attr_norm attr = {.centre = NORM_CENTRE_MEAN,
+				 .scale = NORM_SCALE_RMS,
+				 .gamma = true,
+				 .beta = true};
 	int64_t groups = import_int(n, "num_groups", 0);
 	int32_t rank = x->type.rank;
 	if (node_is_poison(x))
 		return;
 	if (groups < 1 || rank < 2 || rank == MAX_RANK) {
-		import_invalid(n, "num_groups is %lld, the input's rank %d", (long long)groups, rank);
+		import_invalid(n, "num_groups is %lld, the input's rank %d", (long long)groups,
+			       rank);
 		return;
 	}
 	const struct dim *split[MAX_RANK], *shape[MAX_RANK];
@@ -183,7 +207,8 @@ void import_group_norm(struct import *n)
 		in[i] = build_reshape(g, import_in(n, i + 1), rank + 1, shape);
 	attr.axes = compose_all_axes(rank + 1) & ~3u;
 	attr.epsilon = import_float(n, "epsilon", 1e-5);
-	struct node *y = build_norm(g, build_reshape(g, x, rank + 1, split), in[0], in[1], NULL, NULL, &attr);
+	struct node *y = build_norm(g, build_reshape(g, x, rank + 1, split), in[0], in[1], NULL,
+				    NULL, &attr);
 	import_out(n, 0, build_reshape(g, y, rank, x->type.dim));
 }
 
@@ -213,7 +238,9 @@ void import_lp_norm(struct import *n)
 		return;
 	uint32_t axes = 1u << import_axis(n, import_int(n, "axis", -1), x->type.rank);
 	if (p == 2) {
-		struct attr_norm attr = {.scale = NORM_SCALE_L2, .epsilon_place = NORM_EPSILON_FLOOR, .epsilon = 1e-37};
+		struct attr_norm attr = {.scale = NORM_SCALE_L2,
+					 .epsilon_place = NORM_EPSILON_FLOOR,
+					 .epsilon = 1e-37};
 		attr.axes = axes;
 		import_out(n, 0, build_norm(g, x, NULL, NULL, NULL, NULL, &attr));
 		return;

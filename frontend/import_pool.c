@@ -12,9 +12,10 @@ static bool read_pool(struct import *n, struct node *x, struct attr_pool *w)
 	return true;
 }
 
-/* How many elements each window averages over: a constant, or the pooled sum of ones [1, 1, s...]. With `padding` the
- * padding counts, but not what ceil_mode added behind it. */
-static struct node *window_counts(struct import *n, const struct node *x, struct attr_pool w, bool padding)
+/* How many elements each window averages over: a constant, or the pooled sum of ones [1, 1, s...].
+ * With `padding` the padding counts, but not what ceil_mode added behind it. */
+static struct node *window_counts(struct import *n, const struct node *x, struct attr_pool w,
+				  bool padding)
 {
 	struct graph *g = n->g;
 	struct dims *dims = g->context->dims;
@@ -28,13 +29,15 @@ static struct node *window_counts(struct import *n, const struct node *x, struct
 		t.dim[i + 2] = x->type.dim[i + 2];
 		all *= (double)w.kernel[i];
 		if (padding) {
-			t.dim[i + 2] = dim_add(dims, dim_add(dims, t.dim[i + 2], w.before[i]), stated.after[i]);
+			t.dim[i + 2] = dim_add(dims, dim_add(dims, t.dim[i + 2], w.before[i]),
+					       stated.after[i]);
 			w.before[i] = compose_dim(n, 0);
 			w.after[i] = dim_sub(dims, w.after[i], stated.after[i]);
 		}
 		whole = whole && dim_is(w.before[i], 0) && dim_is(w.after[i], 0);
 	}
-	return whole ? compose_number(g, x, all) : build_pool(g, OP_pool_sum, compose_fill(g, &t, 1), &w);
+	return whole ? compose_number(g, x, all)
+		     : build_pool(g, OP_pool_sum, compose_fill(g, &t, 1), &w);
 }
 
 void import_average_pool(struct import *n)
@@ -49,7 +52,8 @@ void import_average_pool(struct import *n)
 }
 
 /* (sum |x|^p)^(1/p) */
-static struct node *power_sum(struct import *n, struct node *sum_of(struct import *, struct node *, const void *),
+static struct node *power_sum(struct import *n,
+			      struct node *sum_of(struct import *, struct node *, const void *),
 			      const void *user)
 {
 	struct graph *g = n->g;
@@ -105,7 +109,9 @@ void import_global_pool(struct import *n)
 	else if (!strcmp(n->op_type, "GlobalLpPool"))
 		import_out(n, 0, power_sum(n, sum_axes, &axes));
 	else
-		import_out(n, 0, build_cast(n->g, build_mean(n->g, compose_wide(n->g, x), axes, true), x->type.elem));
+		import_out(n, 0,
+			   build_cast(n->g, build_mean(n->g, compose_wide(n->g, x), axes, true),
+				      x->type.elem));
 }
 
 void import_max_pool(struct import *n)
@@ -138,7 +144,7 @@ void import_max_unpool(struct import *n)
 	struct attr_pool w;
 	const struct dim *const *shape;
 	int64_t pads[2 * MAX_SPATIAL], ints[4 * MAX_SPATIAL];
-	if (!window_read(n, in[0], NULL, &w) || !window_ints(n, "pads", 2 * w.spatial, 0, 0, pads))
+	if (!window_read(n, in[0], NULL, &w) || !window_ints(n, "pads", 2 * w.spatial, 0, pads))
 		return;
 	struct type t = in[0]->type;
 	bool given = import_optional(n, 2) != NULL;
@@ -152,12 +158,17 @@ void import_max_unpool(struct import *n)
 		ints[s + i] = w.stride[i];
 		const struct dim *steps = dim_sub(dims, t.dim[i + 2], compose_dim(n, 1));
 		steps = dim_mul(dims, steps, compose_dim(n, w.stride[i]));
-		t.dim[i + 2] = dim_add(dims, steps, compose_dim(n, w.kernel[i] - pads[i] - pads[s + i]));
+		t.dim[i + 2] = dim_add(dims, steps,
+				       compose_dim(n, w.kernel[i] - pads[i] - pads[s + i]));
 	}
 	memcpy(ints + 2 * s, pads, (size_t)(2 * s) * sizeof *pads);
 	for (int32_t i = 0; given && i < t.rank; i++)
 		t.dim[i] = shape[i];
-	struct attr_call call = {.name = "max_unpool", .n_out = 1, .out = &t, .n_ints = 4 * (uint32_t)s, .ints = ints};
+	struct attr_call call = {.name = "max_unpool",
+				 .n_out = 1,
+				 .out = &t,
+				 .n_ints = 4 * (uint32_t)s,
+				 .ints = ints};
 	import_out(n, 0, compose_call(n->g, in, 2, &call));
 }
 
@@ -166,10 +177,12 @@ void import_max_roi_pool(struct import *n)
 	struct node *in[2] = {import_in(n, 0), import_in(n, 1)};
 	int64_t size[2];
 	double scale = import_float(n, "spatial_scale", 1);
-	if (node_is_poison(in[0]) || node_is_poison(in[1]) || !window_ints(n, "pooled_shape", 2, 1, 1, size))
+	if (node_is_poison(in[0]) || node_is_poison(in[1]) ||
+	    !window_ints(n, "pooled_shape", 2, 1, size))
 		return;
 	if (in[0]->type.rank != 4 || in[1]->type.rank != 2) {
-		import_invalid(n, "operands of rank %d and %d instead of 4 and 2", in[0]->type.rank, in[1]->type.rank);
+		import_invalid(n, "operands of rank %d and %d instead of 4 and 2", in[0]->type.rank,
+			       in[1]->type.rank);
 		return;
 	}
 	struct type t = {.elem = in[0]->type.elem, .rank = 4};
@@ -177,13 +190,18 @@ void import_max_roi_pool(struct import *n)
 	t.dim[1] = in[0]->type.dim[1];
 	t.dim[2] = compose_dim(n, size[0]);
 	t.dim[3] = compose_dim(n, size[1]);
-	struct attr_call call = {.name = "max_roi_pool", .n_out = 1, .out = &t, .n_floats = 1, .floats = &scale};
+	struct attr_call call = {.name = "max_roi_pool",
+				 .n_out = 1,
+				 .out = &t,
+				 .n_floats = 1,
+				 .floats = &scale};
 	import_out(n, 0, compose_call(n->g, in, 2, &call));
 }
 
 enum { LRN_COMPOSED = 16 }; /* more channels than this are left to the runtime */
 
-/* Sum of the squares in the channels around each: shifted slices of a padded tensor, which fuse into one loop. */
+/* Sum of the squares in the channels around each: shifted slices of a padded tensor, which fuse
+ * into one loop. */
 static struct node *sum_around(struct import *n, struct node *x, int64_t size)
 {
 	struct graph *g = n->g;
@@ -207,7 +225,8 @@ void import_lrn(struct import *n)
 	struct node *x = import_in(n, 0);
 	uint32_t axes;
 	int64_t size = import_int(n, "size", 0);
-	double floats[3] = {import_float(n, "alpha", 0.0001), import_float(n, "beta", 0.75), import_float(n, "bias", 1)};
+	double floats[3] = {import_float(n, "alpha", 0.0001), import_float(n, "beta", 0.75),
+			    import_float(n, "bias", 1)};
 	if (!spatial_axes(n, x, &axes))
 		return;
 	if (size < 1) {
@@ -215,13 +234,19 @@ void import_lrn(struct import *n)
 		return;
 	}
 	if (size > LRN_COMPOSED) {
-		struct attr_call call = {.name = "lrn", .n_out = 1, .out = &x->type, .n_ints = 1, .ints = &size,
-					 .n_floats = 3, .floats = floats};
+		struct attr_call call = {.name = "lrn",
+					 .n_out = 1,
+					 .out = &x->type,
+					 .n_ints = 1,
+					 .ints = &size,
+					 .n_floats = 3,
+					 .floats = floats};
 		import_out(n, 0, compose_call(g, &x, 1, &call));
 		return;
 	}
 	struct node *wide = compose_wide(g, x), *sum = sum_around(n, wide, size);
-	sum = compose_with(g, OP_add, compose_with(g, OP_mul, sum, floats[0] / (double)size), floats[2]);
+	sum = compose_with(g, OP_add, compose_with(g, OP_mul, sum, floats[0] / (double)size),
+			   floats[2]);
 	struct node *y = build_binary(g, OP_div, wide, compose_power(g, sum, floats[1]));
 	import_out(n, 0, build_cast(g, y, x->type.elem));
 }

@@ -1,4 +1,5 @@
-/* Quantization: compositions of casts, scaling and rounding, so that they fold into constants and fuse. */
+/* Quantization: compositions of casts, scaling and rounding, so that they fold into constants and
+ * fuse. */
 #include <string.h>
 
 #include "compose.h"
@@ -14,9 +15,10 @@ static bool integer_range(enum normc_elem elem, double *low, double *high)
 	return true;
 }
 
-/* A scale or zero point in a shape that broadcasts to x: one number, one for each index of `axis`, or one for each
- * block of `block` indices of it. */
-static struct node *spread(struct import *n, struct node *s, const struct node *x, int32_t axis, int64_t block)
+/* A scale or zero point in a shape that broadcasts to x: one number, one for each index of `axis`,
+ * or one for each block of `block` indices of it. */
+static struct node *spread(struct import *n, struct node *s, const struct node *x, int32_t axis,
+			   int64_t block)
 {
 	struct graph *g = n->g;
 	if (node_is_poison(s) || s->type.rank == 0)
@@ -35,7 +37,8 @@ static struct node *spread(struct import *n, struct node *s, const struct node *
 	memcpy(joined, s->type.dim, sizeof joined);
 	joined[axis] = dim_mul(g->context->dims, s->type.dim[axis], compose_dim(n, block));
 	s = build_broadcast(g, build_unsqueeze(g, s, 1u << (axis + 1)), rank + 1, shape);
-	return build_slice(g, build_reshape(g, s, rank, joined), axis, compose_dim(n, 0), x->type.dim[axis], 1);
+	return build_slice(g, build_reshape(g, s, rank, joined), axis, compose_dim(n, 0),
+			   x->type.dim[axis], 1);
 }
 
 struct quantization {
@@ -72,7 +75,8 @@ static bool read_quantization(struct import *n, struct quantization *q)
 }
 
 /* Rounds x to integers, adds the zero point and limits to the type; x is f32. */
-static struct node *to_integers(struct graph *g, struct node *x, struct node *zero, enum normc_elem elem)
+static struct node *to_integers(struct graph *g, struct node *x, struct node *zero,
+				enum normc_elem elem)
 {
 	double low = 0, high = 0;
 	integer_range(elem, &low, &high);
@@ -90,7 +94,8 @@ void import_quantize_linear(struct import *n)
 	double low, high;
 	if (!read_quantization(n, &q))
 		return;
-	enum normc_elem to = (enum normc_elem)import_int(n, "output_dtype", q.zero ? q.zero_elem : NORMC_U8);
+	enum normc_elem to = (enum normc_elem)import_int(n, "output_dtype",
+							 q.zero ? q.zero_elem : NORMC_U8);
 	enum normc_elem work = (enum normc_elem)import_int(n, "precision", q.scale_elem);
 	if (!to) /* 0 stands for the default */
 		to = q.zero ? q.zero_elem : NORMC_U8;
@@ -102,7 +107,8 @@ void import_quantize_linear(struct import *n)
 	}
 	if (elem_bits(work) < 16) /* a scale of 8 bits: its precision is no use */
 		work = NORMC_F32;
-	struct node *y = build_binary(g, OP_div, build_cast(g, q.x, work), build_cast(g, q.scale, work));
+	struct node *y = build_binary(g, OP_div, build_cast(g, q.x, work),
+				      build_cast(g, q.scale, work));
 	if (integer_range(to, &low, &high)) {
 		import_out(n, 0, to_integers(g, build_cast(g, y, NORMC_F32), q.zero, to));
 		return;
@@ -127,7 +133,9 @@ void import_dequantize_linear(struct import *n)
 	struct node *y = build_cast(g, q.x, NORMC_F32);
 	if (q.zero && !elem_is_float(q.zero_elem))
 		y = build_binary(g, OP_sub, y, build_cast(g, q.zero, NORMC_F32));
-	import_out(n, 0, build_cast(g, build_binary(g, OP_mul, y, build_cast(g, q.scale, NORMC_F32)), to));
+	import_out(n, 0,
+		   build_cast(g, build_binary(g, OP_mul, y, build_cast(g, q.scale, NORMC_F32)),
+			      to));
 }
 
 /* The scale covers the range of x, widened to hold 0. */
@@ -136,11 +144,14 @@ void import_dynamic_quantize_linear(struct import *n)
 	struct graph *g = n->g;
 	struct node *x = import_in(n, 0);
 	uint32_t all = compose_all_axes(x->type.rank);
-	struct node *high = compose_with(g, OP_max, build_reduce(g, OP_reduce_max, x, all, false), 0);
-	struct node *low = compose_with(g, OP_min, build_reduce(g, OP_reduce_min, x, all, false), 0);
+	struct node *high =
+			compose_with(g, OP_max, build_reduce(g, OP_reduce_max, x, all, false), 0);
+	struct node *low =
+			compose_with(g, OP_min, build_reduce(g, OP_reduce_min, x, all, false), 0);
 	struct node *scale = compose_with(g, OP_div, build_binary(g, OP_sub, high, low), 255);
 	/* all zero: any scale will do */
-	struct node *divisor = build_where(g, compose_with(g, OP_eq, scale, 0), compose_number(g, scale, 1), scale);
+	struct node *divisor = build_where(g, compose_with(g, OP_eq, scale, 0),
+					   compose_number(g, scale, 1), scale);
 	struct node *zero = build_unary(g, OP_neg, build_binary(g, OP_div, low, divisor));
 	zero = to_integers(g, zero, NULL, NORMC_U8);
 	import_out(n, 0, to_integers(g, build_binary(g, OP_div, x, divisor), zero, NORMC_U8));
@@ -168,21 +179,25 @@ static struct node *centred(struct import *n, uint32_t operand, struct node *zer
 
 void import_matmul_integer(struct import *n)
 {
-	struct node *a = centred(n, 0, import_optional(n, 2), true), *b = centred(n, 1, import_optional(n, 3), false);
+	struct node *a = centred(n, 0, import_optional(n, 2), true),
+		    *b = centred(n, 1, import_optional(n, 3), false);
 	import_out(n, 0, build_matmul(n->g, a, b));
 }
 
 void import_qlinear_matmul(struct import *n)
 {
 	struct graph *g = n->g;
-	struct node *a = centred(n, 0, import_in(n, 2), true), *b = centred(n, 3, import_in(n, 5), false);
+	struct node *a = centred(n, 0, import_in(n, 2), true),
+		    *b = centred(n, 3, import_in(n, 5), false);
 	struct node *zero = import_in(n, 7);
-	struct node *scale = build_binary(g, OP_mul, build_cast(g, per_row(g, import_in(n, 1), a), NORMC_F32),
+	struct node *scale = build_binary(g, OP_mul,
+					  build_cast(g, per_row(g, import_in(n, 1), a), NORMC_F32),
 					  build_cast(g, import_in(n, 4), NORMC_F32));
 	double low, high;
 	if (node_is_poison(zero))
 		return;
-	if (!integer_range(zero->type.elem, &low, &high) || elem_is_float(import_in(n, 0)->type.elem)) {
+	if (!integer_range(zero->type.elem, &low, &high) ||
+	    elem_is_float(import_in(n, 0)->type.elem)) {
 		import_unsupported(n, "8-bit floats");
 		return;
 	}

@@ -1,4 +1,5 @@
-/* Reductions over axes, given as an attribute or (later opsets) as an operand whose value must be known. */
+/* Reductions over axes, given as an attribute or (later opsets) as an operand whose value must be
+ * known. */
 #include <math.h>
 #include <string.h>
 
@@ -33,8 +34,10 @@ void import_reduce(struct import *n)
 	static const struct {
 		const char *onnx;
 		enum op op;
-	} list[] = {{"ReduceSum", OP_reduce_sum}, {"ReduceProd", OP_reduce_prod},
-		    {"ReduceMax", OP_reduce_max}, {"ReduceMin", OP_reduce_min}};
+	} list[] = {{"ReduceSum", OP_reduce_sum},
+		    {"ReduceProd", OP_reduce_prod},
+		    {"ReduceMax", OP_reduce_max},
+		    {"ReduceMin", OP_reduce_min}};
 	struct reduction r = read_reduction(n, strcmp(n->op_type, "ReduceSum") ? 18 : 13);
 	for (size_t i = 0; i < sizeof list / sizeof *list; i++)
 		if (!strcmp(n->op_type, list[i].onnx))
@@ -70,7 +73,8 @@ static struct node *to_float(struct graph *g, struct node *x)
 void import_reduce_l2(struct import *n)
 {
 	struct reduction r = read_reduction(n, 18);
-	struct node *sum = reduce(n->g, OP_reduce_sum, &r, compose_power(n->g, to_float(n->g, r.x), 2));
+	struct node *sum = reduce(n->g, OP_reduce_sum, &r,
+				  compose_power(n->g, to_float(n->g, r.x), 2));
 	import_out(n, 0, build_cast(n->g, build_unary(n->g, OP_sqrt, sum), r.x->type.elem));
 }
 
@@ -107,5 +111,6 @@ void import_arg(struct import *n)
 	attr.last = import_int(n, "select_last_index", 0) != 0;
 	enum op op = strcmp(n->op_type, "ArgMax") ? OP_argmin : OP_argmax;
 	struct node *y = graph_node(n->g, op, &x, 1, (union attr){.arg = &attr});
-	import_out(n, 0, import_int(n, "keepdims", 1) ? y : build_squeeze(n->g, y, 1u << attr.axis));
+	import_out(n, 0,
+		   import_int(n, "keepdims", 1) ? y : build_squeeze(n->g, y, 1u << attr.axis));
 }

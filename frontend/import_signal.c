@@ -1,5 +1,5 @@
-/* Signal processing and sampling grids: windows, mel weights, affine grids.  They depend on sizes that are nearly always
- * known, so constant folding leaves tables of them. */
+/* Signal processing and sampling grids: windows, mel weights, affine grids.  They depend on sizes
+ * that are nearly always known, so constant folding leaves tables of them. */
 #include <math.h>
 #include <string.h>
 
@@ -42,15 +42,19 @@ void import_window(struct import *n)
 		return;
 	struct type t = {.elem = NORMC_I64, .rank = 1, .dim = {size[0]}};
 	const struct dim *period = import_int(n, "periodic", 1) ? size[0]
-							: dim_sub(g->context->dims, size[0], compose_dim(n, 1));
+								: dim_sub(g->context->dims, size[0],
+									  compose_dim(n, 1));
 	struct node *i = build_cast(g, build_iota(g, &t, 0), NORMC_F64);
-	struct node *turn = build_binary(g, OP_div, i, build_cast(g, build_dims(g, 0, 1, &period), NORMC_F64));
+	struct node *turn = build_binary(g, OP_div, i,
+					 build_cast(g, build_dims(g, 0, 1, &period), NORMC_F64));
 	for (size_t k = 0; k < sizeof list / sizeof *list; k++)
 		if (!strcmp(list[k].onnx, n->op_type))
-			import_out(n, 0, build_cast(g, cosine_sum(g, turn, list[k].a), output_elem(n)));
+			import_out(n, 0,
+				   build_cast(g, cosine_sum(g, turn, list[k].a), output_elem(n)));
 }
 
-/* Edges of the triangles in spectrogram bins: floor((dft_length + 1) hertz(i) / sample_rate), f64[bands + 2]. */
+/* Edges of the triangles in spectrogram bins: floor((dft_length + 1) hertz(i) / sample_rate),
+ * f64[bands + 2]. */
 static struct node *mel_edges(struct import *n, const struct dim *bands, struct node *length)
 {
 	struct graph *g = n->g;
@@ -64,13 +68,15 @@ static struct node *mel_edges(struct import *n, const struct dim *bands, struct 
 	}
 	struct node *step = build_binary(g, OP_div, build_binary(g, OP_sub, mel[1], mel[0]),
 					 build_cast(g, build_dims(g, 0, 1, &count), NORMC_F64));
-	struct node *at = build_binary(g, OP_mul, build_cast(g, build_iota(g, &t, 0), NORMC_F64), step);
+	struct node *at = build_binary(g, OP_mul, build_cast(g, build_iota(g, &t, 0), NORMC_F64),
+				       step);
 	at = compose_with(g, OP_mul, build_binary(g, OP_add, at, mel[0]), M_LN10 / 2595);
 	struct node *hertz = compose_with(g, OP_sub, build_unary(g, OP_exp, at), 1);
 	hertz = compose_with(g, OP_mul, hertz, 700);
 	struct node *scale = compose_with(g, OP_add, build_cast(g, length, NORMC_F64), 1);
 	struct node *rate = build_cast(g, import_in(n, 2), NORMC_F64);
-	return build_unary(g, OP_floor, build_binary(g, OP_div, build_binary(g, OP_mul, scale, hertz), rate));
+	return build_unary(g, OP_floor,
+			   build_binary(g, OP_div, build_binary(g, OP_mul, scale, hertz), rate));
 }
 
 void import_mel_weight_matrix(struct import *n)
@@ -80,7 +86,8 @@ void import_mel_weight_matrix(struct import *n)
 	const struct dim *const *bands, *const *length;
 	if (import_dims(n, 0, &bands) != 1 || import_dims(n, 1, &length) != 1)
 		return;
-	const struct dim *bins = dim_add(dims, dim_div(dims, *length, compose_dim(n, 2)), compose_dim(n, 1));
+	const struct dim *bins =
+			dim_add(dims, dim_div(dims, *length, compose_dim(n, 2)), compose_dim(n, 1));
 	struct type t = {.elem = NORMC_I64, .rank = 2, .dim = {bins, *bands}};
 	struct node *j = build_cast(g, build_iota(g, &t, 0), NORMC_F64);
 	struct node *all = mel_edges(n, *bands, import_in(n, 1)), *edge[3];
@@ -98,19 +105,24 @@ void import_mel_weight_matrix(struct import *n)
 	struct node *y = build_where(g, inside, rise, zero);
 	struct node *fall = build_binary(g, OP_div, build_binary(g, OP_sub, edge[2], j),
 					 build_binary(g, OP_sub, edge[2], edge[1]));
-	inside = build_binary(g, OP_and, build_binary(g, OP_le, edge[1], j), build_binary(g, OP_lt, j, edge[2]));
+	inside = build_binary(g, OP_and, build_binary(g, OP_le, edge[1], j),
+			      build_binary(g, OP_lt, j, edge[2]));
 	import_out(n, 0, build_cast(g, build_where(g, inside, fall, y), output_elem(n)));
 }
 
-/* Positions of the points along one axis, from -1 to 1: the outer edges of the cells, or the centres of the outer ones. */
-static struct node *grid_axis(struct import *n, const struct type *shape, int32_t axis, bool corners)
+/* Positions of the points along one axis, from -1 to 1: the outer edges of the cells, or the
+ * centres of the outer ones. */
+static struct node *grid_axis(struct import *n, const struct type *shape, int32_t axis,
+			      bool corners)
 {
 	struct graph *g = n->g;
 	struct type index = *shape;
 	index.elem = NORMC_I64;
 	const struct dim *steps = shape->dim[axis];
 	if (corners)
-		steps = dim_max(g->context->dims, dim_sub(g->context->dims, steps, compose_dim(n, 1)), compose_dim(n, 1));
+		steps = dim_max(g->context->dims,
+				dim_sub(g->context->dims, steps, compose_dim(n, 1)),
+				compose_dim(n, 1));
 	struct node *i = build_cast(g, build_iota(g, &index, axis), shape->elem);
 	struct node *x = compose_with(g, OP_mul, i, 2);
 	if (!corners)
@@ -133,7 +145,8 @@ void import_affine_grid(struct import *n)
 		import_invalid(n, "size must have 4 or 5 elements and theta 3 dimensions");
 		return;
 	}
-	struct type shape = {.elem = theta->type.elem == NORMC_F64 ? NORMC_F64 : NORMC_F32, .rank = spatial + 1};
+	struct type shape = {.elem = theta->type.elem == NORMC_F64 ? NORMC_F64 : NORMC_F32,
+			     .rank = spatial + 1};
 	for (int32_t i = 0; i < spatial; i++)
 		shape.dim[i] = size[i + 2];
 	shape.dim[spatial] = compose_dim(n, 1);
@@ -148,7 +161,9 @@ void import_affine_grid(struct import *n)
 		full[i + 1] = size[i + 2];
 	}
 	full[spatial + 1] = compose_dim(n, spatial);
-	struct node *matrix = build_transpose(g, build_cast(g, theta, shape.elem), (int32_t[]){0, 2, 1});
+	struct node *matrix =
+			build_transpose(g, build_cast(g, theta, shape.elem), (int32_t[]){0, 2, 1});
 	struct node *grid = build_matmul(g, build_reshape(g, points, 2, flat), matrix);
-	import_out(n, 0, build_cast(g, build_reshape(g, grid, spatial + 2, full), theta->type.elem));
+	import_out(n, 0,
+		   build_cast(g, build_reshape(g, grid, spatial + 2, full), theta->type.elem));
 }

@@ -1,5 +1,6 @@
-/* Optimizers of ai.onnx.preview.training: one step for several tensors.  Operands are the learning rate R, the number of
- * updates T, and then all values, all gradients, and all tensors of each kind of state; results are all values and states.
+/* Optimizers of ai.onnx.preview.training: one step for several tensors.  Operands are the learning
+ * rate R, the number of updates T, and then all values, all gradients, and all tensors of each kind
+ * of state; results are all values and states.
  */
 #include <string.h>
 
@@ -32,7 +33,8 @@ static void for_each_tensor(struct import *n, uint32_t states, update_function *
 			s.state[k] = import_in(n, 2 + (2 + k) * count + i);
 		s.rate = build_cast(g, compose_along(g, rate, 0, 0), elem);
 		s.updates = build_cast(g, compose_along(g, updates, 0, 0), elem);
-		struct node *pull = compose_with(g, OP_mul, s.x, import_float(n, "norm_coefficient", 0));
+		struct node *pull = compose_with(g, OP_mul, s.x,
+						 import_float(n, "norm_coefficient", 0));
 		s.gradient = build_binary(g, OP_add, pull, s.gradient);
 		update(n, &s);
 		import_out(n, i, s.x);
@@ -44,17 +46,22 @@ static void for_each_tensor(struct import *n, uint32_t states, update_function *
 /* old * keep + new * (1 - keep) */
 static struct node *blend(struct graph *g, struct node *old, double keep, struct node *new)
 {
-	return build_binary(g, OP_add, compose_with(g, OP_mul, old, keep), compose_with(g, OP_mul, new, 1 - keep));
+	return build_binary(g, OP_add, compose_with(g, OP_mul, old, keep),
+			    compose_with(g, OP_mul, new, 1 - keep));
 }
 
 static void adagrad(struct import *n, struct step *s)
 {
 	struct graph *g = n->g;
-	struct node *decay = compose_with(g, OP_mul, s->updates, import_float(n, "decay_factor", 0));
+	struct node *decay =
+			compose_with(g, OP_mul, s->updates, import_float(n, "decay_factor", 0));
 	struct node *rate = build_binary(g, OP_div, s->rate, compose_with(g, OP_add, decay, 1));
-	s->state[0] = build_binary(g, OP_add, s->state[0], build_binary(g, OP_mul, s->gradient, s->gradient));
-	struct node *scale = compose_with(g, OP_add, build_unary(g, OP_sqrt, s->state[0]), import_float(n, "epsilon", 0));
-	struct node *move = build_binary(g, OP_div, build_binary(g, OP_mul, rate, s->gradient), scale);
+	s->state[0] = build_binary(g, OP_add, s->state[0],
+				   build_binary(g, OP_mul, s->gradient, s->gradient));
+	struct node *scale = compose_with(g, OP_add, build_unary(g, OP_sqrt, s->state[0]),
+					  import_float(n, "epsilon", 0));
+	struct node *move =
+			build_binary(g, OP_div, build_binary(g, OP_mul, rate, s->gradient), scale);
 	s->x = build_binary(g, OP_sub, s->x, move);
 }
 
@@ -74,12 +81,16 @@ static void adam(struct import *n, struct step *s)
 	struct graph *g = n->g;
 	double alpha = import_float(n, "alpha", 0.9), beta = import_float(n, "beta", 0.999);
 	s->state[0] = blend(g, s->state[0], alpha, s->gradient);
-	s->state[1] = blend(g, s->state[1], beta, build_binary(g, OP_mul, s->gradient, s->gradient));
-	struct node *scale = compose_with(g, OP_add, build_unary(g, OP_sqrt, s->state[1]), import_float(n, "epsilon", 0));
-	struct node *rate = build_binary(g, OP_mul, s->rate, build_unary(g, OP_sqrt, bias_of(g, beta, s->updates)));
+	s->state[1] = blend(g, s->state[1], beta,
+			    build_binary(g, OP_mul, s->gradient, s->gradient));
+	struct node *scale = compose_with(g, OP_add, build_unary(g, OP_sqrt, s->state[1]),
+					  import_float(n, "epsilon", 0));
+	struct node *rate = build_binary(g, OP_mul, s->rate,
+					 build_unary(g, OP_sqrt, bias_of(g, beta, s->updates)));
 	rate = build_binary(g, OP_div, rate, bias_of(g, alpha, s->updates));
 	rate = build_where(g, compose_from(g, OP_lt, 0, s->updates), rate, s->rate);
-	struct node *move = build_binary(g, OP_div, build_binary(g, OP_mul, rate, s->state[0]), scale);
+	struct node *move =
+			build_binary(g, OP_div, build_binary(g, OP_mul, rate, s->state[0]), scale);
 	double keep = 1 - import_float(n, "norm_coefficient_post", 0);
 	s->x = compose_with(g, OP_mul, build_binary(g, OP_sub, s->x, move), keep);
 }
@@ -94,7 +105,8 @@ static void momentum(struct import *n, struct step *s)
 	struct graph *g = n->g;
 	double alpha = import_float(n, "alpha", 0), beta = import_float(n, "beta", 1);
 	struct node *first = compose_number(g, s->x, 1);
-	struct node *share = build_where(g, compose_from(g, OP_lt, 0, s->updates), compose_number(g, s->x, beta), first);
+	struct node *share = build_where(g, compose_from(g, OP_lt, 0, s->updates),
+					 compose_number(g, s->x, beta), first);
 	s->state[0] = build_binary(g, OP_add, compose_with(g, OP_mul, s->state[0], alpha),
 				   build_binary(g, OP_mul, share, s->gradient));
 	struct node *move = s->state[0];

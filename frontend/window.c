@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-bool window_ints(struct import *n, const char *attribute, int32_t count, int64_t least, int64_t otherwise, int64_t *out)
+bool window_ints(struct import *n, const char *attribute, int32_t count, int64_t least,
+		 int64_t *out)
 {
 	const int64_t *value;
 	uint32_t found = import_ints(n, attribute, &value);
@@ -12,7 +13,7 @@ bool window_ints(struct import *n, const char *attribute, int32_t count, int64_t
 		return false;
 	}
 	for (int32_t i = 0; i < count; i++) {
-		out[i] = found ? value[i] : otherwise;
+		out[i] = found ? value[i] : least;
 		if (out[i] < least || out[i] > WINDOW_MAX) {
 			import_invalid(n, "%s has element %lld", attribute, (long long)out[i]);
 			return false;
@@ -26,10 +27,11 @@ static bool read_kernel(struct import *n, struct node *weights, struct attr_pool
 	if (!weights) {
 		if (!import_has(n, "kernel_shape"))
 			import_invalid(n, "attribute kernel_shape is missing");
-		return window_ints(n, "kernel_shape", w->spatial, 1, 1, w->kernel);
+		return window_ints(n, "kernel_shape", w->spatial, 1, w->kernel);
 	}
 	if (weights->type.rank != w->spatial + 2) {
-		import_invalid(n, "weights have rank %d instead of %d", weights->type.rank, w->spatial + 2);
+		import_invalid(n, "weights have rank %d instead of %d", weights->type.rank,
+			       w->spatial + 2);
 		return false;
 	}
 	for (int32_t i = 0; i < w->spatial; i++) {
@@ -47,7 +49,7 @@ static bool read_kernel(struct import *n, struct node *weights, struct attr_pool
 	int64_t stated[MAX_SPATIAL];
 	if (!import_has(n, "kernel_shape"))
 		return true;
-	if (!window_ints(n, "kernel_shape", w->spatial, 1, 1, stated))
+	if (!window_ints(n, "kernel_shape", w->spatial, 1, stated))
 		return false;
 	if (!memcmp(stated, w->kernel, (size_t)w->spatial * sizeof *stated))
 		return true;
@@ -62,11 +64,12 @@ bool window_read(struct import *n, struct node *x, struct node *weights, struct 
 		return false;
 	w->spatial = x->type.rank - 2;
 	if (w->spatial < 1 || w->spatial > MAX_SPATIAL) {
-		import_unsupported(n, "input of rank %d; 3 to %d are supported", x->type.rank, MAX_SPATIAL + 2);
+		import_unsupported(n, "input of rank %d; 3 to %d are supported", x->type.rank,
+				   MAX_SPATIAL + 2);
 		return false;
 	}
-	return read_kernel(n, weights, w) && window_ints(n, "strides", w->spatial, 1, 1, w->stride) &&
-	       window_ints(n, "dilations", w->spatial, 1, 1, w->dilation);
+	return read_kernel(n, weights, w) && window_ints(n, "strides", w->spatial, 1, w->stride) &&
+	       window_ints(n, "dilations", w->spatial, 1, w->dilation);
 }
 
 int64_t window_extent(const struct attr_pool *w, int32_t i)
@@ -80,27 +83,36 @@ static void pad_same(struct import *n, const struct node *x, struct attr_pool *w
 	struct dims *dims = n->g->context->dims;
 	for (int32_t i = 0; i < w->spatial; i++) {
 		const struct dim *size = x->type.dim[i + 2], *stride = compose_dim(n, w->stride[i]);
-		const struct dim *last = dim_sub(dims, dim_ceil_div(dims, size, stride), compose_dim(n, 1));
-		const struct dim *total = dim_add(dims, dim_mul(dims, last, stride), compose_dim(n, window_extent(w, i)));
+		const struct dim *last =
+				dim_sub(dims, dim_ceil_div(dims, size, stride), compose_dim(n, 1));
+		const struct dim *total = dim_add(dims, dim_mul(dims, last, stride),
+						  compose_dim(n, window_extent(w, i)));
 		total = dim_max(dims, dim_sub(dims, total, size), compose_dim(n, 0));
-		const struct dim *less = dim_div(dims, total, compose_dim(n, 2)), *more = dim_sub(dims, total, less);
+		const struct dim *less = dim_div(dims, total, compose_dim(n, 2)),
+				 *more = dim_sub(dims, total, less);
 		w->before[i] = upper ? less : more;
 		w->after[i] = upper ? more : less;
 	}
 }
 
-/* Lengthens the end for the last window where ceil((size + pads - extent) / stride) is not exact. */
+/* Lengthens the end for the last window where ceil((size + pads - extent) / stride) is not exact.
+ */
 static void pad_ceil(struct import *n, const struct node *x, struct attr_pool *w)
 {
 	struct dims *dims = n->g->context->dims;
 	for (int32_t i = 0; i < w->spatial; i++) {
-		const struct dim *size = dim_add(dims, x->type.dim[i + 2], w->before[i]), *one = compose_dim(n, 1);
-		const struct dim *stride = compose_dim(n, w->stride[i]), *extent = compose_dim(n, window_extent(w, i));
+		const struct dim *size = dim_add(dims, x->type.dim[i + 2], w->before[i]),
+				 *one = compose_dim(n, 1);
+		const struct dim *stride = compose_dim(n, w->stride[i]),
+				 *extent = compose_dim(n, window_extent(w, i));
 		const struct dim *free = dim_sub(dims, dim_add(dims, size, w->after[i]), extent);
-		/* a window must start before the end of the data: at most ceil(size / stride) windows */
-		const struct dim *count = dim_min(dims, dim_add(dims, dim_ceil_div(dims, free, stride), one),
-						  dim_ceil_div(dims, size, stride));
-		const struct dim *reach = dim_add(dims, dim_mul(dims, dim_sub(dims, count, one), stride), extent);
+		/* a window must start before the end of the data: at most ceil(size / stride)
+		 * windows */
+		const struct dim *count =
+				dim_min(dims, dim_add(dims, dim_ceil_div(dims, free, stride), one),
+					dim_ceil_div(dims, size, stride));
+		const struct dim *reach = dim_add(
+				dims, dim_mul(dims, dim_sub(dims, count, one), stride), extent);
 		w->after[i] = dim_max(dims, w->after[i], dim_sub(dims, reach, size));
 	}
 }
@@ -115,7 +127,7 @@ void window_pad(struct import *n, const struct node *x, struct attr_pool *w, boo
 		return;
 	}
 	if (!strcmp(mode, "NOTSET") || !*mode)
-		window_ints(n, "pads", 2 * w->spatial, 0, 0, pads);
+		window_ints(n, "pads", 2 * w->spatial, 0, pads);
 	else if (strcmp(mode, "VALID"))
 		import_invalid(n, "auto_pad '%s' is unknown", mode);
 	for (int32_t i = 0; i < w->spatial; i++) {
@@ -126,10 +138,12 @@ void window_pad(struct import *n, const struct node *x, struct attr_pool *w, boo
 		pad_ceil(n, x, w);
 }
 
-const struct dim *window_positions(struct import *n, const struct node *x, const struct attr_pool *w, int32_t i)
+const struct dim *window_positions(struct import *n, const struct node *x,
+				   const struct attr_pool *w, int32_t i)
 {
 	struct dims *dims = n->g->context->dims;
-	const struct dim *size = dim_add(dims, dim_add(dims, w->before[i], x->type.dim[i + 2]), w->after[i]);
+	const struct dim *size =
+			dim_add(dims, dim_add(dims, w->before[i], x->type.dim[i + 2]), w->after[i]);
 	size = dim_sub(dims, size, compose_dim(n, window_extent(w, i)));
 	return dim_add(dims, dim_div(dims, size, compose_dim(n, w->stride[i])), compose_dim(n, 1));
 }
