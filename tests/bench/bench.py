@@ -2,10 +2,10 @@
 
 usage: /usr/bin/python3 tests/bench/bench.py [--shared DIR] [--models NAME,...] [--threads 1,2] [--rounds R] [--runs K]
 
-Both run in turn for a few rounds, so that a change of the machine's speed hits both.  A cell is the
-median over rounds of the medians of one round; the ratio is the median of the rounds' ratios (below 1: normc is
-faster).  Models are exported once into build/models by the shared script, ONNX Runtime comes once
-into build/ort from npm.
+Each model is compiled once, for this machine.  Then both run in turn for a few rounds, so that a change
+of the machine's speed hits both.  A cell is the median over rounds of the medians of one round; the
+ratio is the median of the rounds' ratios (below 1: normc is faster).  Models are exported once into
+build/models by the shared script, ONNX Runtime comes once into build/ort from npm.
 """
 import argparse
 import json
@@ -47,6 +47,15 @@ def prepare(options, names):
                         '--prefix', options.peer_dir, PEER], check=True)
 
 
+def compiled(options, name):
+    """The shared library of a model, or the model itself if it does not compile (the bench then says why)."""
+    library = os.path.join(ROOT, 'build', 'bench', name + '.so')
+    model = os.path.join(options.model_dir, name + '.onnx')
+    os.makedirs(os.path.dirname(library), exist_ok=True)
+    done = subprocess.run([options.normc, 'compile', model, '-o', library])
+    return model if done.returncode else library
+
+
 def timed(command):
     """The median in milliseconds that a program reports, or None with its message on stderr."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -57,12 +66,11 @@ def timed(command):
         return None
 
 
-def measure(options, name, threads):
+def measure(options, name, library, threads):
     """(ORT median, normc median, ratio) over the rounds; None where a program fails."""
-    model = os.path.join(options.model_dir, name + '.onnx')
-    peer = ['node', os.path.join(HERE, 'ort_bench.mjs'), options.peer_dir, model,
-            os.path.join(options.model_dir, name + '.in.npy'), str(threads), str(options.runs)]
-    ours = [options.normc, 'bench', model, '--threads', str(threads), '--runs', str(options.runs), '--json']
+    files = [os.path.join(options.model_dir, name + suffix) for suffix in ('.onnx', '.in.npy')]
+    peer = ['node', os.path.join(HERE, 'ort_bench.mjs'), options.peer_dir, *files, str(threads), str(options.runs)]
+    ours = [options.normc, 'bench', library, '--threads', str(threads), '--runs', str(options.runs), '--json']
     rows = []
     for _ in range(options.rounds):
         rows.append((timed(peer), timed(ours)))
@@ -80,13 +88,14 @@ def main():
     options = arguments()
     names = options.models.split(',')
     prepare(options, names)
+    libraries = {name: compiled(options, name) for name in names}
     print('| model | threads | ONNX Runtime ms | normc ms | normc / ONNX Runtime |')
     print('|---|---|---|---|---|', flush=True)
     failed = 0
     for threads in map(int, options.threads.split(',')):
         ratios = []
         for name in names:
-            peer, ours, ratio = measure(options, name, threads)
+            peer, ours, ratio = measure(options, name, libraries[name], threads)
             print(f'| {name} | {threads} | {cell(peer)} | {cell(ours)} | {cell(ratio, 2)} |', flush=True)
             ratios += [ratio] if ratio else []
             failed += ratio is None
