@@ -180,11 +180,15 @@ static LLVMValueRef scalar_isinf(struct emit *e, const struct node *n, LLVMValue
 	return a->negative ? LLVMBuildOr(e->b, up, down, "") : up;
 }
 
+/* Narrow and unsigned types wrap, as a conversion through a wider integer does; the widest saturate. */
 static LLVMValueRef float_to_integer(struct emit *e, LLVMValueRef v, enum normc_elem to)
 {
 	int32_t lanes = emit_lane_count(v);
-	LLVMTypeRef types[2] = {emit_lanes(emit_storage_type(e, to), lanes), LLVMTypeOf(v)};
-	return emit_intrinsic(e, elem_is_signed(to) ? "llvm.fptosi.sat" : "llvm.fptoui.sat", types, 2, &v, 1);
+	LLVMTypeRef result = emit_lanes(emit_storage_type(e, to), lanes);
+	LLVMTypeRef wide = to == NORMC_I32 || normc_elem_size(to) < 4 ? e->t.i32 : e->t.i64;
+	LLVMTypeRef types[2] = {emit_lanes(wide, lanes), LLVMTypeOf(v)};
+	v = emit_intrinsic(e, to == NORMC_U64 ? "llvm.fptoui.sat" : "llvm.fptosi.sat", types, 2, &v, 1);
+	return LLVMBuildIntCast2(e->b, v, result, 1, "");
 }
 
 /* 4- and 2-bit integers live in bytes: keep the low bits, with their sign. */

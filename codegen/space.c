@@ -13,8 +13,11 @@ static void add_view(struct accesses *a, const struct view *v)
 
 void accesses_of(struct emit *e, const struct node *n, const struct node *stop, struct accesses *a)
 {
-	if (n == stop)
+	if (n == stop) { /* an anchor's parameters are read along with its result */
+		for (uint32_t i = 1; i < n->n_in && n->op == OP_norm; i++)
+			add_view(a, &e->p->view[n->in[i]->id]);
 		return;
+	}
 	if (e->p->group[n->id] != e->kernel_number) {
 		add_view(a, &e->p->view[n->id]);
 		return;

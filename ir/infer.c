@@ -172,6 +172,13 @@ bool shape_same(struct graph *g, const struct node *n, struct type *type)
 	return infer_class(g, n, 0, classes_of(n->op)) && infer_same_elements(g, n, 0) && same_shapes(g, n, type);
 }
 
+bool shape_copy(struct graph *g, const struct node *n, struct type *type)
+{
+	(void)g;
+	*type = n->in[0]->type;
+	return true;
+}
+
 bool shape_boolean(struct graph *g, const struct node *n, struct type *type)
 {
 	if (!shape_same(g, n, type))

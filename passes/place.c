@@ -354,9 +354,8 @@ bool place(struct program *p, struct layout *const *layout, const struct groups 
 		const struct node *node = p->graph->nodes[i];
 		if (groups->root[i] != node)
 			continue;
-		if (node_n_results(node) > 1 || !node->type.elem)
-			place_results(&s, node);
-		else
+		place_results(&s, node);
+		if (node->type.elem)
 			place_root(&s, node);
 	}
 	place_kernels(&s);

@@ -141,6 +141,15 @@ static struct node *prepare_pool(struct prepare *s, struct graph *to, const stru
 	return graph_clone(to, old, &x);
 }
 
+/* Parameters of a norm are read at the input's indices: strides 0 where they do not vary. */
+static struct node *prepare_norm(struct graph *to, const struct node *old, struct node *const *in)
+{
+	struct node *operand[5] = {in[0]};
+	for (uint32_t i = 1; i < old->n_in && i < 5; i++)
+		operand[i] = build_broadcast(to, in[i], in[0]->type.rank, in[0]->type.dim);
+	return graph_clone(to, old, operand);
+}
+
 static struct node *prepare_node(struct graph *to, const struct node *old, struct node *const *in, void *user)
 {
 	struct prepare *s = user;
@@ -157,6 +166,9 @@ static struct node *prepare_node(struct graph *to, const struct node *old, struc
 		break;
 	case KIND_window:
 		n = prepare_pool(s, to, old, in);
+		break;
+	case KIND_norm:
+		n = prepare_norm(to, old, in);
 		break;
 	case KIND_region:
 		return NULL; /* regions are prepared when they are lowered */
