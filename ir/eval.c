@@ -1,8 +1,9 @@
 /* Evaluates graphs and regions node by node, and owns the storage of values.
  *
- * Only nodes that an output needs are evaluated.  The arena cannot free, so the blocks of dead values are kept in
- * lists by size and used again.  Constants are read when their first reader comes, so that not all weights of a
- * model are held as double at once.  Evaluation stops at the first error; blocks in use are then left to the arena.
+ * Only nodes that an output needs are evaluated.  The arena cannot free, so the blocks of dead
+ * values are kept in lists by size and used again.  Constants are read when their first reader
+ * comes, so that not all weights of a model are held as double at once.  Evaluation stops at the
+ * first error; blocks in use are then left to the arena.
  */
 #include "eval.h"
 
@@ -20,31 +21,31 @@ static eval_fn *const eval_of[OP_COUNT] = {
 
 struct pool_block {
 	struct pool_block *next;
-	size_t class;
+	size_t size_class;
 };
 _Static_assert(sizeof(struct pool_block) % 16 == 0, "elements must stay aligned");
 
 /* Four sizes to each power of two, from 64 bytes. */
-static size_t class_bytes(size_t class)
+static size_t class_bytes(size_t size_class)
 {
-	return (4 + class % 4) << (class / 4 + 4);
+	return (4 + size_class % 4) << (size_class / 4 + 4);
 }
 
 void *pool_take(struct eval *e, size_t n, size_t size)
 {
-	size_t bytes, class = 0;
+	size_t bytes, size_class = 0;
 	if (__builtin_mul_overflow(n, size, &bytes))
 		memory_spent(arena_memory(e->arena));
-	while (class < POOL_CLASSES && class_bytes(class) < bytes)
-		class++;
-	if (class == POOL_CLASSES)
+	while (size_class < POOL_CLASSES && class_bytes(size_class) < bytes)
+		size_class++;
+	if (size_class == POOL_CLASSES)
 		memory_spent(arena_memory(e->arena));
-	struct pool_block *b = e->free[class];
+	struct pool_block *b = e->free[size_class];
 	if (b) {
-		e->free[class] = b->next;
+		e->free[size_class] = b->next;
 	} else {
-		b = arena_alloc(e->arena, sizeof *b + class_bytes(class), 1);
-		b->class = class;
+		b = arena_alloc(e->arena, sizeof *b + class_bytes(size_class), 1);
+		b->size_class = size_class;
 	}
 	return b + 1;
 }
@@ -52,8 +53,8 @@ void *pool_take(struct eval *e, size_t n, size_t size)
 void pool_give(struct eval *e, void *p)
 {
 	struct pool_block *b = (struct pool_block *)p - 1;
-	b->next = e->free[b->class];
-	e->free[b->class] = b;
+	b->next = e->free[b->size_class];
+	e->free[b->size_class] = b;
 }
 
 struct tensor tensor_take(struct eval *e, enum normc_elem elem, int32_t rank, const int64_t *dim)
@@ -118,7 +119,8 @@ bool eval_same_shape(const struct eval *e, const struct node *n, const struct te
 }
 
 /* Storage for a value of this type. A result that a call leaves out has no type, and gets none. */
-static bool result_new(struct eval *e, const struct node *n, const struct type *type, struct tensor *t)
+static bool result_new(struct eval *e, const struct node *n, const struct type *type,
+		       struct tensor *t)
 {
 	int64_t dim[MAX_RANK];
 	*t = (struct tensor){.elem = type->elem};
@@ -128,7 +130,8 @@ static bool result_new(struct eval *e, const struct node *n, const struct type *
 		if (!eval_dim(e, n, type->dim[k], &dim[k]))
 			return false;
 		if (dim[k] < 0)
-			return eval_fail(e, n, "dimension %d would have extent %lld", k, (long long)dim[k]);
+			return eval_fail(e, n, "dimension %d would have extent %lld", k,
+					 (long long)dim[k]);
 	}
 	*t = tensor_take(e, type->elem, type->rank, dim);
 	return true;
@@ -142,14 +145,15 @@ static bool check_equal(const struct eval *e)
 	for (uint32_t i = 0; i < c->n_equal; i++) {
 		int64_t a, b;
 		char first[100], second[100];
-		if (!eval_dim(e, &nowhere, c->equal[i].a, &a) || !eval_dim(e, &nowhere, c->equal[i].b, &b))
+		if (!eval_dim(e, &nowhere, c->equal[i].a, &a) ||
+		    !eval_dim(e, &nowhere, c->equal[i].b, &b))
 			return false;
 		if (a == b)
 			continue;
 		dim_print(c->dims, c->equal[i].a, first, sizeof first);
 		dim_print(c->dims, c->equal[i].b, second, sizeof second);
-		return eval_fail(e, &nowhere, "extents %s = %lld and %s = %lld must be equal", first,
-				 (long long)a, second, (long long)b);
+		return eval_fail(e, &nowhere, "extents %s = %lld and %s = %lld must be equal",
+				 first, (long long)a, second, (long long)b);
 	}
 	return true;
 }
@@ -170,8 +174,9 @@ static void normalize(const struct eval *e, struct tensor *t)
 
 static bool kind_computes(enum op_kind kind)
 {
-	return kind == KIND_map || kind == KIND_reduce || kind == KIND_softmax || kind == KIND_norm ||
-	       kind == KIND_contract || kind == KIND_conv || kind == KIND_window;
+	return kind == KIND_map || kind == KIND_reduce || kind == KIND_softmax ||
+	       kind == KIND_norm || kind == KIND_contract || kind == KIND_conv ||
+	       kind == KIND_window;
 }
 
 static bool evaluate(struct eval *e, const struct node *n, const struct tensor *const *in,
@@ -199,7 +204,8 @@ static bool value_compute(struct eval *e, struct value *value, const struct node
 	const struct tensor **in = pool_take(e, n->n_in, sizeof *in);
 	for (uint32_t i = 0; i < n->n_in; i++) {
 		const struct node *operand = n->in[i];
-		if (!value[operand->id].result && !value_compute(e, value, operand)) /* a constant */
+		if (!value[operand->id].result &&
+		    !value_compute(e, value, operand)) /* a constant */
 			return false;
 		in[i] = value[operand->id].result;
 	}
@@ -232,7 +238,8 @@ static void count_uses(const struct graph *g, struct value *value)
 }
 
 /* Writes output number i, which has storage. */
-static bool output_copy(struct eval *e, struct value *value, const struct node *n, struct tensor *out)
+static bool output_copy(struct eval *e, struct value *value, const struct node *n,
+			struct tensor *out)
 {
 	if (!value[n->id].result && !value_compute(e, value, n))
 		return false;
@@ -310,7 +317,8 @@ EVAL(input)
 		return bug(e->context->diag, n->loc, "an input has no value");
 	const struct tensor *from = &e->in[a->index];
 	if (from->elem != out->elem)
-		return eval_fail(e, n, "input '%s' has another element type than the model says", a->name);
+		return eval_fail(e, n, "input '%s' has another element type than the model says",
+				 a->name);
 	if (!eval_same_shape(e, n, out, from))
 		return false;
 	tensor_copy(out, from);

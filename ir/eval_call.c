@@ -16,7 +16,7 @@ static const struct callee *callee_find(const char *name)
 {
 #define SCRATCH_0(name) NULL
 #define SCRATCH_1(name) normc_op_##name##_scratch
-#define EXTERN(name, n_in_min, n_in_max, n_out, has_scratch, doc)                              \
+#define EXTERN(name, n_in_min, n_in_max, n_out, has_scratch, doc)                                  \
 	{#name, normc_op_##name, SCRATCH_##has_scratch(name)},
 	static const struct callee callees[] = {
 #include "../runtime/ops.def" /* not this folder's table of the same name */
@@ -63,8 +63,8 @@ static bool call_function(struct eval *e, const struct node *n, const struct cal
 		pool_give(e, call->scratch);
 	if (status == NORMC_OK)
 		return true;
-	return diag_error(e->context->diag, n->loc, (enum normc_status)status, "%s: %s", callee->name,
-			  normc_status_text((enum normc_status)status));
+	return diag_error(e->context->diag, n->loc, (enum normc_status)status, "%s: %s",
+			  callee->name, normc_status_text((enum normc_status)status));
 }
 
 EVAL(call)
@@ -72,8 +72,12 @@ EVAL(call)
 	const struct attr_call *a = n->attr.call;
 	const struct callee *callee = callee_find(a->name);
 	struct normc_call call = {
-		.ints = a->ints, .floats = a->floats, .n_in = (int32_t)n->n_in, .n_out = (int32_t)a->n_out,
-		.n_ints = (int32_t)a->n_ints, .n_floats = (int32_t)a->n_floats,
+			.ints = a->ints,
+			.floats = a->floats,
+			.n_in = (int32_t)n->n_in,
+			.n_out = (int32_t)a->n_out,
+			.n_ints = (int32_t)a->n_ints,
+			.n_floats = (int32_t)a->n_floats,
 	};
 	if (!callee)
 		return bug(e->context->diag, n->loc, "no runtime function is called %s", a->name);
@@ -122,8 +126,8 @@ EVAL(if)
 	return true;
 }
 
-/* One loop while it runs.  Arguments of the region: iteration number, condition, carried, values from outside.
- * Its results: condition, carried, one row of each scanned value. */
+/* One loop while it runs.  Arguments of the region: iteration number, condition, carried, values
+ * from outside. Its results: condition, carried, one row of each scanned value. */
 struct loop {
 	struct eval *e;
 	const struct node *n;
@@ -208,7 +212,9 @@ EVAL(loop)
 		loop_turn(&l, done++, out);
 	}
 	if (scans && done < trips)
-		return eval_fail(e, n, "the loop ended after %lld of %lld iterations, whose results are stacked",
+		return eval_fail(e, n,
+				 "the loop ended after %lld of %lld iterations, whose results are "
+				 "stacked",
 				 (long long)done, (long long)trips);
 	for (uint32_t i = 0; i < a->n_carried; i++) {
 		if (!eval_same_shape(e, n, &out[i], &l.in[i + 2]))

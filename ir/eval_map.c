@@ -1,8 +1,9 @@
 /* Operations per element.
  *
- * An operation is a function of numbers: one of double, one of int64_t, or both.  Integer functions compute modulo
- * 2^64 and leave the wrapping to the type's width to eval.c; where the sign of a u64 matters they are told the element
- * type.  What C leaves undefined (x / 0, shifts by the width, INT64_MIN / -1) is defined here.
+ * An operation is a function of numbers: one of double, one of int64_t, or both.  Integer functions
+ * compute modulo 2^64 and leave the wrapping to the type's width to eval.c; where the sign of a u64
+ * matters they are told the element type.  What C leaves undefined (x / 0, shifts by the width,
+ * INT64_MIN / -1) is defined here.
  */
 #include <math.h>
 #include <string.h>
@@ -43,8 +44,8 @@ struct unary {
 	int_unary *i;
 };
 
-static bool map_unary(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *out,
-		      struct unary function)
+static bool map_unary(struct eval *e, const struct node *n, const struct tensor *x,
+		      struct tensor *out, struct unary function)
 {
 	if (!same_shapes(e, n, &x, out))
 		return false;
@@ -59,10 +60,10 @@ static bool map_unary(struct eval *e, const struct node *n, const struct tensor 
 	return true;
 }
 
-#define UNARY(name, of_float, of_int)                                                          \
-	EVAL(name)                                                                             \
-	{                                                                                      \
-		return map_unary(e, n, in[0], out, (struct unary){of_float, of_int});          \
+#define UNARY(name, of_float, of_int)                                                              \
+	EVAL(name)                                                                                 \
+	{                                                                                          \
+		return map_unary(e, n, in[0], out, (struct unary){of_float, of_int});              \
 	}
 
 static double float_neg(double x)
@@ -165,8 +166,8 @@ static int64_t int_of_float(enum normc_elem to, double x)
 	return is_u64(to) && x > 0 && x < 0x1p64 ? (int64_t)(uint64_t)x : INT64_MIN;
 }
 
-/* Exact up to 2^53.  Above, the last bit says that something was lost ("round to odd"), so that a second rounding to a
- * narrower format goes the right way. */
+/* Exact up to 2^53.  Above, the last bit says that something was lost ("round to odd"), so that a
+ * second rounding to a narrower format goes the right way. */
 static double float_of_int(enum normc_elem from, enum normc_elem to, int64_t x)
 {
 	bool negative = x < 0 && !is_u64(from);
@@ -246,33 +247,33 @@ static bool map_binary(struct eval *e, const struct node *n, const struct tensor
 	return true;
 }
 
-#define BINARY(name, of_float, of_int)                                                         \
-	EVAL(name)                                                                             \
-	{                                                                                      \
-		return map_binary(e, n, in, out, (struct binary){of_float, of_int});           \
+#define BINARY(name, of_float, of_int)                                                             \
+	EVAL(name)                                                                                 \
+	{                                                                                          \
+		return map_binary(e, n, in, out, (struct binary){of_float, of_int});               \
 	}
 
 /* A function of doubles and one of integers, each written as one expression in x and y. */
-#define FLOAT_BINARY(name, expression)                                                         \
-	static double float_##name(double x, double y)                                         \
-	{                                                                                      \
-		return expression;                                                             \
+#define FLOAT_BINARY(name, expression)                                                             \
+	static double float_##name(double x, double y)                                             \
+	{                                                                                          \
+		return expression;                                                                 \
 	}
-#define INT_BINARY(name, expression)                                                           \
-	static int64_t int_##name(enum normc_elem elem, int64_t x, int64_t y)                  \
-	{                                                                                      \
-		(void)elem;                                                                    \
-		return (int64_t)(expression);                                                  \
+#define INT_BINARY(name, expression)                                                               \
+	static int64_t int_##name(enum normc_elem elem, int64_t x, int64_t y)                      \
+	{                                                                                          \
+		(void)elem;                                                                        \
+		return (int64_t)(expression);                                                      \
 	}
 
 FLOAT_BINARY(add, x + y)
 FLOAT_BINARY(sub, x - y)
-FLOAT_BINARY(mul, x * y)
+FLOAT_BINARY(mul, (x * y))
 FLOAT_BINARY(div, x / y)
 INT_BINARY(add, (uint64_t)x + (uint64_t)y)
 INT_BINARY(sub, (uint64_t)x - (uint64_t)y)
-INT_BINARY(mul, (uint64_t)x * (uint64_t)y)
-INT_BINARY(and, x & y)
+INT_BINARY(mul, ((uint64_t)x * (uint64_t)y))
+INT_BINARY(and, (x & y))
 INT_BINARY(or, x | y)
 INT_BINARY(xor, x ^ y)
 INT_BINARY(lt, is_u64(elem) ? (uint64_t)x < (uint64_t)y : x < y)
@@ -363,16 +364,16 @@ BINARY(shr, NULL, int_shr)
 
 /* ---- comparisons: the result is a bool, held as an integer ---- */
 
-#define COMPARE(name, of_float, of_int)                                                        \
-	EVAL(name)                                                                             \
-	{                                                                                      \
-		const struct tensor *a = in[0], *b = in[1];                                    \
-		if (!same_shapes(e, n, in, out))                                               \
-			return false;                                                          \
-		for (int64_t i = 0; i < out->count; i++)                                       \
-			out->i[i] = is_float(a) ? of_float(a->f[i], b->f[i])                   \
-						: of_int(a->elem, a->i[i], b->i[i]);           \
-		return true;                                                                   \
+#define COMPARE(name, of_float, of_int)                                                            \
+	EVAL(name)                                                                                 \
+	{                                                                                          \
+		const struct tensor *a = in[0], *b = in[1];                                        \
+		if (!same_shapes(e, n, in, out))                                                   \
+			return false;                                                              \
+		for (int64_t i = 0; i < out->count; i++)                                           \
+			out->i[i] = is_float(a) ? of_float(a->f[i], b->f[i])                       \
+						: of_int(a->elem, a->i[i], b->i[i]);               \
+		return true;                                                                       \
 	}
 
 static int64_t float_eq(double x, double y)
@@ -429,8 +430,9 @@ EVAL(pow)
 		if (is_float(x))
 			out->f[i] = pow(x->f[i], exponent);
 		else if (is_float(y))
-			out->i[i] = int_of_float(x->elem, pow(float_of_int(x->elem, NORMC_F64, x->i[i]),
-							      exponent));
+			out->i[i] = int_of_float(
+					x->elem,
+					pow(float_of_int(x->elem, NORMC_F64, x->i[i]), exponent));
 		else
 			out->i[i] = int_pow(y->elem, x->i[i], y->i[i]);
 	}

@@ -1,10 +1,12 @@
-/* Views and movement: every element of the result is an element of an operand, found by index arithmetic. */
+/* Views and movement: every element of the result is an element of an operand, found by index
+ * arithmetic. */
 #include <string.h>
 
 #include "eval_op.h"
 
 /* Moves `count` neighbouring elements, of either kind. */
-static void move(struct tensor *out, int64_t to, const struct tensor *in, int64_t from, int64_t count)
+static void move(struct tensor *out, int64_t to, const struct tensor *in, int64_t from,
+		 int64_t count)
 {
 	if (count > 0)
 		memcpy(&out->i[to], &in->i[from], (size_t)count * sizeof *out->i);
@@ -58,7 +60,8 @@ EVAL(broadcast)
 static bool slice_fits(int64_t start, int64_t step, int64_t count, int64_t extent)
 {
 	int64_t last;
-	if (__builtin_mul_overflow(step, count - 1, &last) || __builtin_add_overflow(last, start, &last))
+	if (__builtin_mul_overflow(step, count - 1, &last) ||
+	    __builtin_add_overflow(last, start, &last))
 		return false;
 	return start >= 0 && start < extent && last >= 0 && last < extent;
 }
@@ -73,7 +76,8 @@ EVAL(slice)
 		if (!eval_dim(e, n, a->start[k], &start))
 			return false;
 		if (!slice_fits(start, a->step[k], out->dim[k], in[0]->dim[k]))
-			return eval_fail(e, n, "slice of %lld elements from %lld on exceeds extent %lld",
+			return eval_fail(e, n,
+					 "slice of %lld elements from %lld on exceeds extent %lld",
 					 (long long)out->dim[k], (long long)start,
 					 (long long)in[0]->dim[k]);
 		offset += start * from[k];
@@ -87,7 +91,8 @@ EVAL(slice)
 EVAL(concat)
 {
 	int32_t axis = n->attr.axis->axis;
-	int64_t outer = extent_product(out, 0, axis), inner = extent_product(out, axis + 1, out->rank);
+	int64_t outer = extent_product(out, 0, axis),
+		inner = extent_product(out, axis + 1, out->rank);
 	int64_t at = 0; /* along the axis */
 	for (uint32_t i = 0; i < n->n_in; i++) {
 		struct tensor part = *out;
@@ -109,7 +114,8 @@ EVAL(concat)
 /* Index arithmetic stays far from overflow. */
 static const int64_t LARGEST_PAD = INT64_C(1) << 48;
 
-/* Index `i` may lie outside [0, extent), extent > 0: the index whose element is taken, -1 for the constant. */
+/* Index `i` may lie outside [0, extent), extent > 0: the index whose element is taken, -1 for the
+ * constant. */
 static int64_t pad_index(enum pad_mode mode, int64_t i, int64_t extent)
 {
 	if (i >= 0 && i < extent)
@@ -153,7 +159,8 @@ EVAL(pad)
 		if (!eval_dim(e, n, a->before[k], &before[k]))
 			return false;
 		if (before[k] > LARGEST_PAD || before[k] < -LARGEST_PAD)
-			return eval_fail(e, n, "padding of %lld is out of range", (long long)before[k]);
+			return eval_fail(e, n, "padding of %lld is out of range",
+					 (long long)before[k]);
 		if (in[0]->dim[k] == 0 && out->dim[k] && a->mode != PAD_CONSTANT)
 			return eval_fail(e, n, "nothing to repeat along dimension %d", k);
 	}
@@ -170,17 +177,15 @@ EVAL(pad)
 
 /* ---- gather ---- */
 
-/* Element i of an index tensor, counted from the start; false after a report if it is out of range. */
-static bool index_at(struct eval *e, const struct node *n, const struct tensor *index, int64_t i,
-		     int64_t extent, int64_t *at)
+/* An index counted from the start, where negative ones count from the end; -1 after a report if it
+ * is out of range. */
+static int64_t index_from_start(struct eval *e, const struct node *n, int64_t index, int64_t extent)
 {
-	*at = index->i[i];
-	if (*at < -extent || *at >= extent)
-		return eval_fail(e, n, "index %lld is out of range for extent %lld", (long long)*at,
-				 (long long)extent);
-	if (*at < 0)
-		*at += extent;
-	return true;
+	if (index >= -extent && index < extent)
+		return index < 0 ? index + extent : index;
+	eval_fail(e, n, "index %lld is out of range for extent %lld", (long long)index,
+		  (long long)extent);
+	return -1;
 }
 
 EVAL(gather)
@@ -192,8 +197,8 @@ EVAL(gather)
 	if (outer * index->count * inner != out->count)
 		return eval_fail(e, n, "the gathered elements do not fill the result");
 	for (int64_t k = 0; k < index->count && out->count; k++) {
-		int64_t at;
-		if (!index_at(e, n, index, k, data->dim[axis], &at))
+		int64_t at = index_from_start(e, n, index->i[k], data->dim[axis]);
+		if (at < 0)
 			return false;
 		for (int64_t o = 0; o < outer; o++)
 			move(out, (o * index->count + k) * inner, data,
@@ -215,10 +220,11 @@ EVAL(gather_elements)
 	strides_of(data, stride);
 	struct walk w = walk_over(out);
 	for (int64_t i = 0; i < out->count; i++, walk_next(&w)) {
-		int64_t at;
-		if (!index_at(e, n, index, i, data->dim[axis], &at))
+		int64_t at = index_from_start(e, n, index->i[i], data->dim[axis]);
+		if (at < 0)
 			return false;
-		move(out, i, data, walk_offset(&w, stride) + (at - w.index[axis]) * stride[axis], 1);
+		move(out, i, data, walk_offset(&w, stride) + (at - w.index[axis]) * stride[axis],
+		     1);
 	}
 	return true;
 }

@@ -1,7 +1,7 @@
 /* Layers: normalization, matrix product, convolution, pooling.
  *
- * Sums are in double (or in 64-bit integers, modulo 2^64) and round once at the end.  The innermost loops run over
- * neighbouring elements, since whole models are evaluated with them.
+ * Sums are in double (or in 64-bit integers, modulo 2^64) and round once at the end.  The innermost
+ * loops run over neighbouring elements, since whole models are evaluated with them.
  */
 #include <math.h>
 #include <string.h>
@@ -27,10 +27,12 @@ static bool varying_tensor(struct eval *e, const struct node *n, const struct te
 			   const struct tensor *x, struct varying *v)
 {
 	if (t->rank != x->rank)
-		return eval_fail(e, n, "a parameter of rank %d for an input of rank %d", t->rank, x->rank);
+		return eval_fail(e, n, "a parameter of rank %d for an input of rank %d", t->rank,
+				 x->rank);
 	for (int32_t k = 0; k < t->rank; k++)
 		if (t->dim[k] != 1 && t->dim[k] != x->dim[k])
-			return eval_fail(e, n, "a parameter has extent %lld along dimension %d of %lld",
+			return eval_fail(e, n,
+					 "a parameter has extent %lld along dimension %d of %lld",
 					 (long long)t->dim[k], k, (long long)x->dim[k]);
 	v->p = t->f;
 	broadcast_strides_of(t, v->stride);
@@ -96,7 +98,8 @@ static void norm_deviation(struct norm *m)
 			m->scale.p[i] /= size;
 }
 
-/* The divisor from what was summed; L1 and MAX have no root for an epsilon to be inside of, so it is added. */
+/* The divisor from what was summed; L1 and MAX have no root for an epsilon to be inside of, so it
+ * is added. */
 static double norm_divisor(const struct attr_norm *a, double s)
 {
 	bool root = a->scale != NORM_SCALE_L1 && a->scale != NORM_SCALE_MAX;
@@ -116,10 +119,10 @@ static bool norm_operands(struct norm *m, const struct node *n, const struct ten
 		bool present;
 		struct varying *v;
 	} operand[] = {
-		{a->gamma, &m->gamma},
-		{a->beta, &m->beta},
-		{a->centre == NORM_CENTRE_GIVEN, &m->centre},
-		{a->scale == NORM_SCALE_GIVEN, &m->scale},
+			{a->gamma, &m->gamma},
+			{a->beta, &m->beta},
+			{a->centre == NORM_CENTRE_GIVEN, &m->centre},
+			{a->scale == NORM_SCALE_GIVEN, &m->scale},
 	};
 	uint32_t at = 1;
 	for (int k = 0; k < 4; k++) {
@@ -138,9 +141,14 @@ EVAL(norm)
 	const struct attr_norm *a = n->attr.norm;
 	double zero = 0, one = 1;
 	struct norm m = {
-		.e = e, .attr = a, .x = in[0], .statistic = *in[0],
-		.centre = varying_constant(&zero), .scale = varying_constant(&one),
-		.gamma = varying_constant(&one), .beta = varying_constant(&zero),
+			.e = e,
+			.attr = a,
+			.x = in[0],
+			.statistic = *in[0],
+			.centre = varying_constant(&zero),
+			.scale = varying_constant(&one),
+			.gamma = varying_constant(&one),
+			.beta = varying_constant(&zero),
 	};
 	for (int32_t k = 0; k < m.x->rank; k++)
 		m.statistic.dim[k] = a->axes >> k & 1 ? 1 : m.x->dim[k];
@@ -174,7 +182,8 @@ EVAL(norm)
 
 /* ---- sums of products ---- */
 
-/* Rows of a matrix that are worth keeping in the processor's cache while all results take their share of them. */
+/* Rows of a matrix that are worth keeping in the processor's cache while all results take their
+ * share of them. */
 enum { CACHED_ELEMENTS = 1 << 15 };
 
 static int64_t cached_rows(int64_t columns)
@@ -256,7 +265,8 @@ EVAL(matmul)
 
 struct window {
 	int64_t in[MAX_SPATIAL], out[MAX_SPATIAL], kernel[MAX_SPATIAL];
-	int64_t stride[MAX_SPATIAL], dilation[MAX_SPATIAL], x_dilation[MAX_SPATIAL], before[MAX_SPATIAL];
+	int64_t stride[MAX_SPATIAL], dilation[MAX_SPATIAL], x_dilation[MAX_SPATIAL],
+			before[MAX_SPATIAL];
 };
 
 /* Padding and extents beyond this are refused, so that positions do not overflow. */
@@ -269,9 +279,10 @@ static bool window_dimension(struct eval *e, const struct node *n, struct window
 		if (values[i] < 0 || (values[i] == 0 && i) || values[i] > LARGEST_STEP)
 			return eval_fail(e, n, "kernel, stride or dilation %lld is out of range",
 					 (long long)values[i]);
-	if (w->before[k] > LARGEST_STEP || w->before[k] < -LARGEST_STEP || w->out[k] > LARGEST_STEP ||
-	    w->in[k] > LARGEST_STEP)
-		return eval_fail(e, n, "an extent or padding of spatial dimension %d is out of range", k);
+	if (w->before[k] > LARGEST_STEP || w->before[k] < -LARGEST_STEP ||
+	    w->out[k] > LARGEST_STEP || w->in[k] > LARGEST_STEP)
+		return eval_fail(e, n,
+				 "an extent or padding of spatial dimension %d is out of range", k);
 	return true;
 }
 
@@ -321,8 +332,8 @@ static bool window_of_pool(struct eval *e, const struct node *n, const struct te
 	return true;
 }
 
-/* Where kernel position `tap` of result position `at` reads along dimension k: -1 in the padding and between the
- * elements of a dilated input. */
+/* Where kernel position `tap` of result position `at` reads along dimension k: -1 in the padding
+ * and between the elements of a dilated input. */
 static int64_t window_index(const struct window *w, int32_t k, int64_t at, int64_t tap)
 {
 	int64_t i = at * w->stride[k] + tap * w->dilation[k] - w->before[k];
@@ -352,7 +363,7 @@ struct conv {
 	const struct tensor *x, *weight;
 	struct tensor *out;
 	int64_t groups;
-	struct tensor columns; /* row: channel and kernel position; column: position in the result */
+	struct tensor columns; /* rows: channel, kernel position; columns: position in the result */
 };
 
 /* Fills one row of the matrix, for kernel position `tap`; the channel begins at x_at. */
@@ -369,16 +380,19 @@ static void conv_row(struct conv *c, int64_t row, int64_t x_at, int64_t tap)
 			for (int64_t x = 0; x < w->out[2]; x++, to++) {
 				int64_t ix = iy < 0 ? -1 : window_index(w, 2, x, p[2]);
 				if (ix < 0)
-					memset(&c->columns.i[to], 0, sizeof(int64_t)); /* 0 or 0.0 */
+					memset(&c->columns.i[to], 0, sizeof(int64_t));
 				else
-					memcpy(&c->columns.i[to], &c->x->i[from + ix], sizeof(int64_t));
+					memcpy(&c->columns.i[to], &c->x->i[from + ix],
+					       sizeof(int64_t));
 			}
 		}
 	}
 }
 
-/* Adds the share of channels first .. first + count - 1 (of group `group`) to all filters of the group. */
-static void conv_channels(struct conv *c, int64_t image, int64_t group, int64_t first, int64_t count)
+/* Adds the share of channels first .. first + count - 1 (of group `group`) to all filters of the
+ * group. */
+static void conv_channels(struct conv *c, int64_t image, int64_t group, int64_t first,
+			  int64_t count)
 {
 	int64_t taps = spatial_size(c->w.kernel), size = spatial_size(c->w.out);
 	int64_t channels = c->weight->dim[1], filters = c->out->dim[1] / c->groups;
@@ -417,10 +431,12 @@ EVAL(conv)
 	struct conv c = {.x = x, .weight = weight, .out = out, .groups = a->groups};
 	if (!same_kind(e, n, in, out) || !window_of_conv(e, n, in, out, &c.w))
 		return false;
-	if (a->groups <= 0 || weight->dim[0] % a->groups || x->dim[1] / a->groups != weight->dim[1] ||
-	    x->dim[1] % a->groups || out->dim[0] != x->dim[0] || out->dim[1] != weight->dim[0])
+	if (a->groups <= 0 || weight->dim[0] % a->groups ||
+	    x->dim[1] / a->groups != weight->dim[1] || x->dim[1] % a->groups ||
+	    out->dim[0] != x->dim[0] || out->dim[1] != weight->dim[0])
 		return eval_fail(e, n, "%lld channels, weights for %lld, %lld groups do not fit",
-				 (long long)x->dim[1], (long long)weight->dim[1], (long long)a->groups);
+				 (long long)x->dim[1], (long long)weight->dim[1],
+				 (long long)a->groups);
 	tensor_set(out, 0, 0);
 	if (!out->count || !x->count || !weight->count)
 		return true;

@@ -1,10 +1,11 @@
-/* What the files of the interpreter share.  eval.c walks graphs and owns storage; eval_map.c, eval_move.c,
- * eval_reduce.c and eval_nn.c hold one function for each row of ops.def.
+/* What the files of the interpreter share.  eval.c walks graphs and owns storage; eval_map.c,
+ * eval_move.c, eval_reduce.c and eval_nn.c hold one function for each row of ops.def.
  *
- * An eval_<name>() finds its operands in in[] and writes every element of out[0], whose type is set and whose
- * elements are allocated; operations with several results write out[0], out[1], ...  It need not wrap integers or
- * round floating-point numbers to the element type: eval.c does that afterwards.  Types were inferred, but extents
- * that depend on symbols or on data are checked here, since a model can make them wrong.
+ * An eval_<name>() finds its operands in in[] and writes every element of out[0], whose type is set
+ * and whose elements are allocated; operations with several results write out[0], out[1], ...  It
+ * need not wrap integers or round floating-point numbers to the element type: eval.c does that
+ * afterwards.  Types were inferred, but extents that depend on symbols or on data are checked here,
+ * since a model can make them wrong.
  */
 #ifndef NORMC_IR_EVAL_OP_H
 #define NORMC_IR_EVAL_OP_H
@@ -28,8 +29,8 @@ typedef bool eval_fn(struct eval *e, const struct node *n, const struct tensor *
 		     struct tensor *out);
 
 /* Head of a function for one row. */
-#define EVAL(name)                                                                             \
-	bool eval_##name(struct eval *e, const struct node *n, const struct tensor *const *in, \
+#define EVAL(name)                                                                                 \
+	bool eval_##name(struct eval *e, const struct node *n, const struct tensor *const *in,     \
 			 struct tensor *out)
 
 #define OP(name, ...) eval_fn eval_##name;
@@ -53,8 +54,8 @@ void tensor_set(struct tensor *t, double f, int64_t i);
 /* Copies all elements between tensors of one count. */
 void tensor_copy(struct tensor *to, const struct tensor *from);
 
-/* Evaluates a graph; its inputs are in[0..], its results are written to out[0..], which have storage and
- * whose extents they must have. */
+/* Evaluates a graph; its inputs are in[0..], its results are written to out[0..], which have
+ * storage and whose extents they must have. */
 bool eval_region(struct eval *e, const struct graph *region, const struct tensor *in,
 		 struct tensor *out);
 
@@ -63,8 +64,8 @@ bool eval_dim(const struct eval *e, const struct node *n, const struct dim *d, i
 bool eval_same_shape(const struct eval *e, const struct node *n, const struct tensor *a,
 		     const struct tensor *b);
 
-/* Rounds x to a format of 8 or 4 bits as the operation cast does: what is too large, infinity too, becomes the
- * largest value, or with `wrap` infinity or NaN.  Other types: x unchanged. */
+/* Rounds x to a format of 8 or 4 bits as the operation cast does: what is too large, infinity too,
+ * becomes the largest value, or with `wrap` infinity or NaN.  Other types: x unchanged. */
 double elem_cast(enum normc_elem elem, double x, bool wrap);
 /* The least value of an integer type. */
 int64_t elem_least(enum normc_elem elem);

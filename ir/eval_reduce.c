@@ -1,7 +1,7 @@
 /* Reductions: sums, products, extremes and their positions.
  *
- * Accumulation is in double (or in 64-bit integers, modulo 2^64), in row-major order of the operand, and rounds once
- * at the end.
+ * Accumulation is in double (or in 64-bit integers, modulo 2^64), in row-major order of the
+ * operand, and rounds once at the end.
  */
 #include <math.h>
 
@@ -185,8 +185,8 @@ EVAL(softmax)
 			sum += exp(x->f[first + k * inner] - most);
 		for (int64_t k = 0; k < extent; k++) {
 			double shifted = x->f[first + k * inner] - most;
-			out->f[first + k * inner] =
-				n->attr.softmax->log ? shifted - log(sum) : exp(shifted) / sum;
+			out->f[first + k * inner] = n->attr.softmax->log ? shifted - log(sum)
+									 : exp(shifted) / sum;
 		}
 	}
 	return true;

@@ -1,11 +1,13 @@
 /* Element formats: between bytes in memory and the interpreter's double and int64_t.
  *
- * All narrow floating-point formats but one are described by a row of numbers, and rounding, encoding and decoding
- * are written once.  A double holds each of them exactly.  f8e8m0 (a power of two, no sign, no zero) stands alone.
+ * All narrow floating-point formats but one are described by a row of numbers, and rounding,
+ * encoding and decoding are written once.  A double holds each of them exactly.  f8e8m0 (a power of
+ * two, no sign, no zero) stands alone.
  * Assumes a little-endian machine and the default rounding mode.
  *
- * Finite values too large for a format become infinity in f16, bf16, f32; in the formats of 8 and 4 bits they become
- * the largest value.  Infinity stays where there is one.  Casts have their own rules: elem_cast.
+ * Finite values too large for a format become infinity in f16, bf16, f32; in the formats of 8 and 4
+ * bits they become the largest value.  Infinity stays where there is one.  Casts have their own
+ * rules: elem_cast.
  */
 #include <math.h>
 #include <string.h>
@@ -14,13 +16,13 @@
 
 /* value = (-1)^s * 1.m * 2^(e - bias), with subnormals */
 struct format {
-	int mantissa;         /* bits */
-	int least_exponent;   /* of the normal numbers */
+	int mantissa;       /* bits */
+	int least_exponent; /* of the normal numbers */
 	double largest;
 	int bits;
-	uint32_t infinity;    /* code without sign; 0: there is none */
-	uint32_t nan;         /* code; with the sign bit set where that is the only one */
-	bool saturates;       /* finite numbers beyond the largest stay finite */
+	uint32_t infinity; /* code without sign; 0: there is none */
+	uint32_t nan;      /* code; with the sign bit set where that is the only one */
+	bool saturates;    /* finite numbers beyond the largest stay finite */
 	bool negative_zero;
 };
 
@@ -32,16 +34,24 @@ static const struct format *format_of(enum normc_elem elem)
 	static const struct format e4m3fnuz = {3, -7, 240, 8, 0, 0x80, true, false};
 	static const struct format e5m2 = {2, -14, 57344, 8, 0x7c, 0x7e, true, true};
 	static const struct format e5m2fnuz = {2, -15, 57344, 8, 0, 0x80, true, false};
-	static const struct format e2m1 = {1, 0, 6, 4, 0, 0x8, true, true}; /* no NaN: it becomes -0 */
+	static const struct format e2m1 = {1, 0, 6, 4, 0, 0x8, true, true}; /* NaN becomes -0 */
 	switch (elem) {
-	case NORMC_F16: return &f16;
-	case NORMC_BF16: return &bf16;
-	case NORMC_F8E4M3FN: return &e4m3fn;
-	case NORMC_F8E4M3FNUZ: return &e4m3fnuz;
-	case NORMC_F8E5M2: return &e5m2;
-	case NORMC_F8E5M2FNUZ: return &e5m2fnuz;
-	case NORMC_F4E2M1: return &e2m1;
-	default: return NULL;
+	case NORMC_F16:
+		return &f16;
+	case NORMC_BF16:
+		return &bf16;
+	case NORMC_F8E4M3FN:
+		return &e4m3fn;
+	case NORMC_F8E4M3FNUZ:
+		return &e4m3fnuz;
+	case NORMC_F8E5M2:
+		return &e5m2;
+	case NORMC_F8E5M2FNUZ:
+		return &e5m2fnuz;
+	case NORMC_F4E2M1:
+		return &e2m1;
+	default:
+		return NULL;
 	}
 }
 
@@ -69,7 +79,8 @@ static double round_to(const struct format *f, double x, bool saturate)
 	return r == 0 && !f->negative_zero ? 0.0 : r;
 }
 
-/* The power of two at or above |x|, as the ONNX operator Cast does by default. Negative numbers lose their sign. */
+/* The power of two at or above |x|, as the ONNX operator Cast does by default. Negative numbers
+ * lose their sign. */
 static double round_e8m0(double x, bool saturate)
 {
 	if (isnan(x) || isinf(x))
@@ -136,7 +147,8 @@ static uint32_t encode(const struct format *f, double x)
 	int exponent = ilogb(x);
 	if (exponent < f->least_exponent)
 		return sign | (uint32_t)ldexp(fabs(x), f->mantissa - f->least_exponent);
-	uint32_t fraction = (uint32_t)ldexp(fabs(x), f->mantissa - exponent); /* with the leading 1 */
+	/* with the leading 1 */
+	uint32_t fraction = (uint32_t)ldexp(fabs(x), f->mantissa - exponent);
 	return sign | (((uint32_t)(exponent - f->least_exponent) << f->mantissa) + fraction);
 }
 
@@ -153,7 +165,8 @@ static double decode(const struct format *f, uint32_t code)
 	else if (biased == 0)
 		x = ldexp(fraction, f->least_exponent - f->mantissa);
 	else
-		x = ldexp(fraction + (UINT32_C(1) << f->mantissa), f->least_exponent + (int)biased - 1 - f->mantissa);
+		x = ldexp(fraction + (UINT32_C(1) << f->mantissa),
+			  f->least_exponent + (int)biased - 1 - f->mantissa);
 	return code & sign ? -x : x;
 }
 
@@ -172,7 +185,8 @@ static double load_float(enum normc_elem elem, const unsigned char *p)
 	if (elem == NORMC_F8E8M0)
 		return *p == 0xff ? NAN : ldexp(1, *p - 127);
 	const struct format *f = format_of(elem);
-	return decode(f, f->bits == 16 ? (uint32_t)p[0] | (uint32_t)p[1] << 8 : *p & ((1U << f->bits) - 1));
+	return decode(f, f->bits == 16 ? (uint32_t)p[0] | (uint32_t)p[1] << 8
+				       : *p & ((1U << f->bits) - 1));
 }
 
 static void store_float(enum normc_elem elem, double x, unsigned char *p)
@@ -207,7 +221,8 @@ void tensor_fill(struct tensor *t, const void *data)
 	}
 }
 
-struct tensor tensor_load(struct arena *arena, enum normc_elem elem, int32_t rank, const int64_t *dim, const void *data)
+struct tensor tensor_load(struct arena *arena, enum normc_elem elem, int32_t rank,
+			  const int64_t *dim, const void *data)
 {
 	struct tensor t = {.elem = elem, .rank = rank, .count = 1};
 	for (int32_t k = 0; k < rank; k++) {

@@ -41,8 +41,9 @@ struct shape {
 	int32_t rank;
 	int64_t dim[MAX_RANK];
 };
-#define SHAPE(...)                                                                             \
-	((struct shape){(int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), {__VA_ARGS__}})
+#define SHAPE(...)                                                                                 \
+	((struct shape){(int32_t)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)),             \
+			{__VA_ARGS__}})
 #define SCALAR ((struct shape){.rank = 0})
 
 static inline struct tensor bench_tensor(struct bench *b, enum normc_elem elem, struct shape shape)
@@ -58,7 +59,7 @@ static inline struct tensor bench_tensor(struct bench *b, enum normc_elem elem, 
 
 /* Elements are converted to the kind that the type is held in; `value` has as many as the shape. */
 static inline struct tensor bench_values(struct bench *b, enum normc_elem elem, struct shape shape,
-		const double *value)
+					 const double *value)
 {
 	struct tensor t = bench_tensor(b, elem, shape);
 	for (int64_t i = 0; i < t.count; i++) {
@@ -74,7 +75,7 @@ static inline struct tensor bench_values(struct bench *b, enum normc_elem elem, 
 
 /* Random numbers in [-2, 2), or integers in [-9, 9]. */
 static inline struct tensor bench_random(struct bench *b, enum normc_elem elem, struct shape shape,
-		uint64_t *seed)
+					 uint64_t *seed)
 {
 	struct tensor t = bench_tensor(b, elem, shape);
 	for (int64_t i = 0; i < t.count; i++) {
@@ -95,8 +96,8 @@ struct plan {
 	enum eval_mode mode;
 };
 
-static inline bool bench_try(struct bench *b, struct plan plan, const struct tensor *in, uint32_t n_in,
-		struct tensor *out)
+static inline bool bench_try(struct bench *b, struct plan plan, const struct tensor *in,
+			     uint32_t n_in, struct tensor *out)
 {
 	struct node n = {.op = plan.op, .n_in = n_in, .attr = plan.attr};
 	n.type = type_fixed(&b->context, plan.elem, plan.shape.rank, plan.shape.dim);
@@ -105,14 +106,14 @@ static inline bool bench_try(struct bench *b, struct plan plan, const struct ten
 
 /* Evaluates the bench's graph. */
 static inline void bench_graph(struct bench *b, const int64_t *symbols, const struct tensor *in,
-		struct tensor *out)
+			       struct tensor *out)
 {
 	if (!eval_graph(b->graph, EVAL_ROUND, symbols, in, out, b->context.arena))
 		fail_msg("%s", b->diag.first);
 }
 
 static inline struct tensor bench_run(struct bench *b, struct plan plan, const struct tensor *in,
-		uint32_t n_in)
+				      uint32_t n_in)
 {
 	struct tensor out;
 	if (!bench_try(b, plan, in, n_in, &out))
@@ -120,14 +121,15 @@ static inline struct tensor bench_run(struct bench *b, struct plan plan, const s
 	return out;
 }
 
-#define RUN(b, plan, ...)                                                                      \
-	bench_run(b, plan, (const struct tensor[]){__VA_ARGS__},                               \
-		(uint32_t)(sizeof((struct tensor[]){__VA_ARGS__}) / sizeof(struct tensor)))
-#define PLAN(...) ((struct plan){__VA_ARGS__})
+#define RUN(b, plan, ...)                                                                          \
+	bench_run(b, plan, (const struct tensor[]){__VA_ARGS__},                                   \
+		  (uint32_t)(sizeof((struct tensor[]){__VA_ARGS__}) / sizeof(struct tensor)))
+#define PLAN(...)	 ((struct plan){__VA_ARGS__})
 #define WITH(o, a, e, s) ((struct plan){.op = o, .attr = a, .elem = e, .shape = s})
 
 /* The evaluation must fail and say NORMC_INVALID. */
-static inline void bench_fails(struct bench *b, struct plan plan, const struct tensor *in, uint32_t n_in)
+static inline void bench_fails(struct bench *b, struct plan plan, const struct tensor *in,
+			       uint32_t n_in)
 {
 	struct tensor out;
 	b->diag = (struct diag){0};
@@ -136,12 +138,14 @@ static inline void bench_fails(struct bench *b, struct plan plan, const struct t
 	assert_int_equal(b->diag.status, NORMC_INVALID);
 }
 
-#define FAILS(b, plan, ...)                                                                    \
-	bench_fails(b, plan, (const struct tensor[]){__VA_ARGS__},                             \
-		(uint32_t)(sizeof((struct tensor[]){__VA_ARGS__}) / sizeof(struct tensor)))
+#define FAILS(b, plan, ...)                                                                        \
+	bench_fails(b, plan, (const struct tensor[]){__VA_ARGS__},                                 \
+		    (uint32_t)(sizeof((struct tensor[]){__VA_ARGS__}) / sizeof(struct tensor)))
 
-/* Element by element; `tolerance` relative to 1 + |want|.  Signs of zeros count where tolerance is 0. */
-static inline void bench_equal(const struct tensor *got, const struct tensor *want, double tolerance)
+/* Element by element; `tolerance` relative to 1 + |want|.  Signs of zeros count where tolerance is
+ * 0. */
+static inline void bench_equal(const struct tensor *got, const struct tensor *want,
+			       double tolerance)
 {
 	assert_int_equal(got->elem, want->elem);
 	assert_int_equal(got->count, want->count);
@@ -149,27 +153,28 @@ static inline void bench_equal(const struct tensor *got, const struct tensor *wa
 		if (!is_float(got)) {
 			if (got->i[i] != want->i[i])
 				fail_msg("element %lld: got %lld, want %lld", (long long)i,
-						(long long)got->i[i], (long long)want->i[i]);
+					 (long long)got->i[i], (long long)want->i[i]);
 			continue;
 		}
 		double d = test_distance(got->f[i], want->f[i]);
 		bool sign = tolerance == 0 && !isnan(want->f[i]) &&
-			!signbit(got->f[i]) != !signbit(want->f[i]);
+			    !signbit(got->f[i]) != !signbit(want->f[i]);
 		if (d > tolerance * (1 + fabs(want->f[i])) || sign)
-			fail_msg("element %lld: got %.17g, want %.17g", (long long)i, got->f[i], want->f[i]);
+			fail_msg("element %lld: got %.17g, want %.17g", (long long)i, got->f[i],
+				 want->f[i]);
 	}
 }
 
-#define EXPECT(b, got, ...)                                                                    \
-	do {                                                                                   \
-		const struct tensor expect_got = (got);                                        \
-		const double expect_value[] = {__VA_ARGS__};                                   \
-		struct shape expect_shape = {expect_got.rank, {0}};                            \
-		assert_int_equal(expect_got.count, sizeof expect_value / sizeof *expect_value); \
-		memcpy(expect_shape.dim, expect_got.dim, sizeof expect_shape.dim);             \
-		const struct tensor expect_want =                                              \
-			bench_values(b, expect_got.elem, expect_shape, expect_value);          \
-		bench_equal(&expect_got, &expect_want, 0);                                     \
+#define EXPECT(b, got, ...)                                                                        \
+	do {                                                                                       \
+		const struct tensor expect_got = (got);                                            \
+		const double expect_value[] = {__VA_ARGS__};                                       \
+		struct shape expect_shape = {expect_got.rank, {0}};                                \
+		assert_int_equal(expect_got.count, sizeof expect_value / sizeof *expect_value);    \
+		memcpy(expect_shape.dim, expect_got.dim, sizeof expect_shape.dim);                 \
+		const struct tensor expect_want =                                                  \
+				bench_values(b, expect_got.elem, expect_shape, expect_value);      \
+		bench_equal(&expect_got, &expect_want, 0);                                         \
 	} while (0)
 
 #endif

@@ -1,4 +1,5 @@
-/* The interpreter: layers against other formulations of the same sums, calls, regions, whole graphs. */
+/* The interpreter: layers against other formulations of the same sums, calls, regions, whole
+ * graphs. */
 #include "test_eval.h"
 
 /* ---- matmul ---- */
@@ -11,15 +12,19 @@ static void matmul_by_hand(void **state)
 	struct plan plan = {OP_matmul, .elem = NORMC_F32, .shape = SHAPE(2, 1, 2)};
 	EXPECT(b, RUN(b, plan, x, y), 1, 2, 43, 50);
 	FAILS(b, plan, x, VALUES(b, NORMC_F32, SHAPE(2, 1, 2), 0, 0, 0, 0));
-	struct tensor i = VALUES(b, NORMC_I32, SHAPE(1, 2), 65536, 1), j = VALUES(b, NORMC_I32, SHAPE(2, 1), 65536, 7);
+	struct tensor i = VALUES(b, NORMC_I32, SHAPE(1, 2), 65536, 1),
+		      j = VALUES(b, NORMC_I32, SHAPE(2, 1), 65536, 7);
 	EXPECT(b, RUN(b, PLAN(OP_matmul, .elem = NORMC_I32, .shape = SHAPE(1, 1)), i, j), 7);
-	struct tensor empty = bench_tensor(b, NORMC_F32, SHAPE(2, 0)), under = bench_tensor(b, NORMC_F32, SHAPE(0, 2));
-	EXPECT(b, RUN(b, PLAN(OP_matmul, .elem = NORMC_F32, .shape = SHAPE(2, 2)), empty, under), 0, 0, 0, 0);
+	struct tensor empty = bench_tensor(b, NORMC_F32, SHAPE(2, 0)),
+		      under = bench_tensor(b, NORMC_F32, SHAPE(0, 2));
+	EXPECT(b, RUN(b, PLAN(OP_matmul, .elem = NORMC_F32, .shape = SHAPE(2, 2)), empty, under), 0,
+	       0, 0, 0);
 }
 
 /* ---- convolution ---- */
 
-/* A random convolution: extents in full, so that the reference need not know how many dimensions there are. */
+/* A random convolution: extents in full, so that the reference need not know how many dimensions
+ * there are. */
 struct sample {
 	struct attr_conv attr;
 	int64_t before[MAX_SPATIAL], size[MAX_SPATIAL], kernel[MAX_SPATIAL], out[MAX_SPATIAL];
@@ -33,7 +38,8 @@ static int64_t draw(uint64_t *seed, int64_t low, int64_t high)
 
 static struct sample sample_draw(struct bench *b, uint64_t *seed)
 {
-	struct sample s = {.attr = {.spatial = (int32_t)draw(seed, 1, 3), .groups = draw(seed, 1, 3)}};
+	struct sample s = {
+			.attr = {.spatial = (int32_t)draw(seed, 1, 3), .groups = draw(seed, 1, 3)}};
 	s.images = draw(seed, 1, 2);
 	s.channels = draw(seed, 1, 3);
 	s.filters = draw(seed, 1, 3);
@@ -48,14 +54,15 @@ static struct sample sample_draw(struct bench *b, uint64_t *seed)
 		s.size[k] = draw(seed, 1, 7);
 		s.kernel[k] = draw(seed, 1, 3);
 		span = s.before[k] + after + (s.size[k] - 1) * s.attr.x_dilation[k] + 1 -
-			s.attr.dilation[k] * (s.kernel[k] - 1);
+		       s.attr.dilation[k] * (s.kernel[k] - 1);
 		s.out[k] = span > 0 ? (span - 1) / s.attr.stride[k] + 1 : 0;
 	}
 	return s;
 }
 
 /* [first, second, extents...] */
-static struct shape sample_shape(const struct sample *s, int64_t first, int64_t second, const int64_t *extent)
+static struct shape sample_shape(const struct sample *s, int64_t first, int64_t second,
+				 const int64_t *extent)
 {
 	struct shape shape = {2 + s->attr.spatial, {first, second}};
 	for (int k = 0; k < s->attr.spatial; k++)
@@ -69,8 +76,9 @@ static int64_t landing(const struct sample *s, int64_t i, int64_t tap)
 	int64_t at = 0, size = 1;
 	for (int k = s->attr.spatial - 1; k >= 0; k--) {
 		int64_t position = i % s->size[k] * s->attr.x_dilation[k] + s->before[k] -
-			tap % s->kernel[k] * s->attr.dilation[k];
-		if (position < 0 || position % s->attr.stride[k] || position / s->attr.stride[k] >= s->out[k])
+				   tap % s->kernel[k] * s->attr.dilation[k];
+		if (position < 0 || position % s->attr.stride[k] ||
+		    position / s->attr.stride[k] >= s->out[k])
 			return -1;
 		at += position / s->attr.stride[k] * size;
 		size *= s->out[k];
@@ -87,32 +95,39 @@ static int64_t product(const int64_t *x, int32_t n)
 
 /* Every input element is spread over the results it reaches. */
 static void scatter_channel(const struct sample *s, const struct tensor *x, const struct tensor *w,
-		struct tensor *y, const int64_t *channel)
+			    struct tensor *y, const int64_t *channel)
 {
-	int64_t size = product(s->size, s->attr.spatial), taps = product(s->kernel, s->attr.spatial);
+	int64_t size = product(s->size, s->attr.spatial),
+		taps = product(s->kernel, s->attr.spatial);
 	int64_t out = product(s->out, s->attr.spatial);
 	for (int64_t i = 0; i < size; i++) {
 		for (int64_t tap = 0; tap < taps; tap++) {
 			int64_t at = landing(s, i, tap);
 			if (at >= 0)
-				y->f[channel[2] * out + at] +=
-					x->f[channel[0] * size + i] * w->f[channel[1] * taps + tap];
+				y->f[channel[2] * out + at] += x->f[channel[0] * size + i] *
+							       w->f[channel[1] * taps + tap];
 		}
 	}
 }
 
 static void scatter_conv(const struct sample *s, const struct tensor *x, const struct tensor *w,
-		struct tensor *y)
+			 struct tensor *y)
 {
 	int64_t groups = s->attr.groups;
 	for (int64_t n = 0; n < s->images; n++)
 		for (int64_t g = 0; g < groups; g++)
 			for (int64_t o = 0; o < s->filters; o++)
 				for (int64_t c = 0; c < s->channels; c++)
-					scatter_channel(s, x, w, y, (const int64_t[]){
-						(n * groups + g) * s->channels + c,
-						(g * s->filters + o) * s->channels + c,
-						(n * groups + g) * s->filters + o});
+					scatter_channel(s, x, w, y,
+							(const int64_t[]){(n * groups +
+									   g) * s->channels +
+											  c,
+									  (g * s->filters +
+									   o) * s->channels +
+											  c,
+									  (n * groups +
+									   g) * s->filters +
+											  o});
 }
 
 static void conv_equals_scattering(void **state)
@@ -122,29 +137,38 @@ static void conv_equals_scattering(void **state)
 	for (int round = 0; round < 300; round++) {
 		struct sample s = sample_draw(b, &seed);
 		int64_t groups = s.attr.groups;
-		struct tensor x = bench_random(b, NORMC_F64,
+		struct tensor x = bench_random(
+				b, NORMC_F64,
 				sample_shape(&s, s.images, groups * s.channels, s.size), &seed);
-		struct tensor w = bench_random(b, NORMC_F64,
+		struct tensor w = bench_random(
+				b, NORMC_F64,
 				sample_shape(&s, groups * s.filters, s.channels, s.kernel), &seed);
 		struct shape shape = sample_shape(&s, s.images, groups * s.filters, s.out);
 		struct tensor want = bench_tensor(b, NORMC_F64, shape);
 		scatter_conv(&s, &x, &w, &want);
-		struct tensor got = RUN(b, WITH(OP_conv, {.conv = &s.attr}, NORMC_F64, shape), x, w);
+		struct tensor got =
+				RUN(b, WITH(OP_conv, {.conv = &s.attr}, NORMC_F64, shape), x, w);
 		bench_equal(&got, &want, 1e-14);
 	}
 }
 
 static struct attr_conv conv_1d(struct bench *b, int64_t before, int64_t after)
 {
-	return (struct attr_conv){1, 1, {1}, {1}, {1}, {dim_const(b->context.dims, before)},
-		{dim_const(b->context.dims, after)}};
+	return (struct attr_conv){1,
+				  1,
+				  {1},
+				  {1},
+				  {1},
+				  {dim_const(b->context.dims, before)},
+				  {dim_const(b->context.dims, after)}};
 }
 
 static void conv_by_hand(void **state)
 {
 	struct bench *b = *state;
 	struct attr_conv a = conv_1d(b, 1, 0);
-	struct tensor x = VALUES(b, NORMC_I32, SHAPE(1, 1, 3), 1, 2, 3), w = VALUES(b, NORMC_I32, SHAPE(1, 1, 2), 10, 1);
+	struct tensor x = VALUES(b, NORMC_I32, SHAPE(1, 1, 3), 1, 2, 3),
+		      w = VALUES(b, NORMC_I32, SHAPE(1, 1, 2), 10, 1);
 	struct plan plan = {OP_conv, {.conv = &a}, NORMC_I32, SHAPE(1, 1, 3), EVAL_ROUND};
 	EXPECT(b, RUN(b, plan, x, w), 1, 12, 23);
 	FAILS(b, plan, x, VALUES(b, NORMC_I32, SHAPE(1, 2, 2), 1, 1, 1, 1));
@@ -194,21 +218,23 @@ static void pooling_in_two_dimensions(void **state)
 
 /* ---- norm ---- */
 
-static struct tensor norm_of(struct bench *b, struct attr_norm attr, const struct tensor *in, uint32_t n_in)
+static struct tensor norm_of(struct bench *b, struct attr_norm attr, const struct tensor *in,
+			     uint32_t n_in)
 {
 	struct shape shape = {in[0].rank, {0}};
 	memcpy(shape.dim, in[0].dim, sizeof shape.dim);
 	return bench_run(b, WITH(OP_norm, {.norm = &attr}, NORMC_F64, shape), in, n_in);
 }
 
-#define NORM(b, attr, ...)                                                                          \
-	norm_of(b, attr, (const struct tensor[]){__VA_ARGS__},                                      \
+#define NORM(b, attr, ...)                                                                         \
+	norm_of(b, attr, (const struct tensor[]){__VA_ARGS__},                                     \
 		(uint32_t)(sizeof((struct tensor[]){__VA_ARGS__}) / sizeof(struct tensor)))
 
 static void norm_scales(void **state)
 {
 	struct bench *b = *state;
-	struct tensor x = VALUES(b, NORMC_F64, SHAPE(1, 4), 1, 1, 3, 7); /* mean 3, deviations -2 -2 0 4 */
+	struct tensor x = VALUES(b, NORMC_F64, SHAPE(1, 4), 1, 1, 3,
+				 7); /* mean 3, deviations -2 -2 0 4 */
 	struct attr_norm a = {.axes = 2, .centre = NORM_CENTRE_MEAN, .scale = NORM_SCALE_L1};
 	EXPECT(b, NORM(b, a, x), -1, -1, 0, 2);
 	a.scale = NORM_SCALE_MAX;
@@ -249,15 +275,18 @@ static void norm_parameters(void **state)
 	struct tensor beta = VALUES(b, NORMC_F64, SHAPE(1, 1, 2), 100, 200);
 	struct tensor mean = VALUES(b, NORMC_F64, SHAPE(1, 2, 1), 1, 10);
 	struct tensor variance = VALUES(b, NORMC_F64, SHAPE(1, 2, 1), 3, 99);
-	struct attr_norm a = {.centre = NORM_CENTRE_GIVEN, .scale = NORM_SCALE_GIVEN, .gamma = true, .beta = true,
-		.epsilon = 1};
+	struct attr_norm a = {.centre = NORM_CENTRE_GIVEN,
+			      .scale = NORM_SCALE_GIVEN,
+			      .gamma = true,
+			      .beta = true,
+			      .epsilon = 1};
 	EXPECT(b, NORM(b, a, x, gamma, beta, mean, variance), 100, 202, 100, 206);
 	a.beta = false;
 	EXPECT(b, NORM(b, a, x, gamma, mean, variance), 0, 2, 0, 6);
 	a = (struct attr_norm){.axes = 6, .centre = NORM_CENTRE_MEAN, .beta = true};
 	EXPECT(b, NORM(b, a, x, beta), 90, 192, 99, 219);
 	FAILS(b, WITH(OP_norm, {.norm = &a}, NORMC_F64, SHAPE(1, 2, 2)), x,
-		VALUES(b, NORMC_F64, SHAPE(1, 3, 1), 1, 2, 3));
+	      VALUES(b, NORMC_F64, SHAPE(1, 3, 1), 1, 2, 3));
 }
 
 /* ---- calls ---- */
@@ -265,11 +294,13 @@ static void norm_parameters(void **state)
 static void calls_reach_the_runtime(void **state)
 {
 	struct bench *b = *state;
-	struct node *x = graph_input(b->graph, "x", &(struct type){.elem = NORMC_F32, .rank = 1,
-		.dim = {dim_const(b->context.dims, 4)}});
+	struct node *x = graph_input(b->graph, "x",
+				     &(struct type){.elem = NORMC_F32,
+						    .rank = 1,
+						    .dim = {dim_const(b->context.dims, 4)}});
 	const int64_t two[] = {2}, ints[] = {0, 1};
 	const struct type out[] = {type_fixed(&b->context, NORMC_F32, 1, two),
-		type_fixed(&b->context, NORMC_I64, 1, two)};
+				   type_fixed(&b->context, NORMC_I64, 1, two)};
 	struct attr_call call = {.name = "topk", .n_out = 2, .n_ints = 2, .out = out, .ints = ints};
 	struct node *best = build_call(b->graph, &x, 1, &call);
 	graph_output(b->graph, build_part(b->graph, best, 0), "values");
@@ -348,10 +379,12 @@ static void if_takes_one_region(void **state)
 		graph_output(branch[k], k ? x : build_unary(branch[k], OP_neg, x), "y");
 	}
 	struct attr_region a = {.region = {branch[0], branch[1]}, .n_out = 1, .out = &type};
-	struct node *in[] = {scalar_input(b->graph, "c", NORMC_BOOL), graph_input(b->graph, "x", &type)};
+	struct node *in[] = {scalar_input(b->graph, "c", NORMC_BOOL),
+			     graph_input(b->graph, "x", &type)};
 	struct node *chosen = graph_node(b->graph, OP_if, in, 2, (union attr){.region = &a});
 	graph_output(b->graph, build_part(b->graph, chosen, 0), "y");
-	struct tensor got, value[] = {VALUES(b, NORMC_BOOL, SCALAR, 1), VALUES(b, NORMC_F32, SHAPE(2), 4, 5)};
+	struct tensor got, value[] = {VALUES(b, NORMC_BOOL, SCALAR, 1),
+				      VALUES(b, NORMC_F32, SHAPE(2), 4, 5)};
 	bench_graph(b, NULL, value, &got);
 	EXPECT(b, got, -4, -5);
 	value[0].i[0] = 0;
@@ -363,23 +396,31 @@ static void if_takes_one_region(void **state)
 static void loop_graph(struct bench *b, bool scan, int64_t trips)
 {
 	struct graph *body = graph_new(&b->context, "body"), *g = b->graph;
-	struct node *i = scalar_input(body, "i", NORMC_I64), *go = scalar_input(body, "go", NORMC_BOOL);
-	struct node *s = scalar_input(body, "s", NORMC_F32), *step = scalar_input(body, "step", NORMC_F32);
+	struct node *i = scalar_input(body, "i", NORMC_I64),
+		    *go = scalar_input(body, "go", NORMC_BOOL);
+	struct node *s = scalar_input(body, "s", NORMC_F32),
+		    *step = scalar_input(body, "step", NORMC_F32);
 	struct node *limit = scalar_input(body, "limit", NORMC_F32);
-	struct node *next = build_binary(body, OP_add, s,
+	struct node *next = build_binary(
+			body, OP_add, s,
 			build_binary(body, OP_mul, step, build_cast(body, i, NORMC_F32)));
-	graph_output(body, build_binary(body, OP_and, go, build_binary(body, OP_lt, next, limit)), "go");
+	graph_output(body, build_binary(body, OP_and, go, build_binary(body, OP_lt, next, limit)),
+		     "go");
 	graph_output(body, next, "s");
 	if (scan)
 		graph_output(body, next, "all");
-	struct type *out = arena_new(b->context.arena, struct type, 2); /* the attribute borrows it */
+	struct type *out =
+			arena_new(b->context.arena, struct type, 2); /* the attribute borrows it */
 	out[0] = s->type;
 	out[1] = vector_of(dim_const(b->context.dims, trips));
-	struct attr_region a = {.region = {body}, .n_out = scan ? 2 : 1, .n_carried = 1, .out = out,
-		.trips = dim_const(b->context.dims, trips)};
+	struct attr_region a = {.region = {body},
+				.n_out = scan ? 2 : 1,
+				.n_carried = 1,
+				.out = out,
+				.trips = dim_const(b->context.dims, trips)};
 	struct node *in[] = {scalar_input(g, "trips", NORMC_I64), scalar_input(g, "go", NORMC_BOOL),
-		scalar_input(g, "s", NORMC_F32), scalar_input(g, "step", NORMC_F32),
-		scalar_input(g, "limit", NORMC_F32)};
+			     scalar_input(g, "s", NORMC_F32), scalar_input(g, "step", NORMC_F32),
+			     scalar_input(g, "limit", NORMC_F32)};
 	struct node *loop = graph_node(g, OP_loop, in, 5, (union attr){.region = &a});
 	for (uint32_t k = 0; k < a.n_out; k++)
 		graph_output(g, build_part(g, loop, k), "result");
@@ -389,8 +430,10 @@ static void loops_carry_and_stack(void **state)
 {
 	struct bench *b = *state;
 	loop_graph(b, true, 4);
-	struct tensor got[2], in[] = {VALUES(b, NORMC_I64, SCALAR, 4), VALUES(b, NORMC_BOOL, SCALAR, 1),
-		VALUES(b, NORMC_F32, SCALAR, 10), VALUES(b, NORMC_F32, SCALAR, 2), VALUES(b, NORMC_F32, SCALAR, 1000)};
+	struct tensor got[2],
+			in[] = {VALUES(b, NORMC_I64, SCALAR, 4), VALUES(b, NORMC_BOOL, SCALAR, 1),
+				VALUES(b, NORMC_F32, SCALAR, 10), VALUES(b, NORMC_F32, SCALAR, 2),
+				VALUES(b, NORMC_F32, SCALAR, 1000)};
 	bench_graph(b, NULL, in, got);
 	EXPECT(b, got[0], 22);
 	EXPECT(b, got[1], 10, 12, 16, 22);
@@ -403,8 +446,10 @@ static void loops_end_early(void **state)
 {
 	struct bench *b = *state;
 	loop_graph(b, false, 1);
-	struct tensor got, in[] = {VALUES(b, NORMC_I64, SCALAR, 1e6), VALUES(b, NORMC_BOOL, SCALAR, 1),
-		VALUES(b, NORMC_F32, SCALAR, 10), VALUES(b, NORMC_F32, SCALAR, 2), VALUES(b, NORMC_F32, SCALAR, 13)};
+	struct tensor got,
+			in[] = {VALUES(b, NORMC_I64, SCALAR, 1e6), VALUES(b, NORMC_BOOL, SCALAR, 1),
+				VALUES(b, NORMC_F32, SCALAR, 10), VALUES(b, NORMC_F32, SCALAR, 2),
+				VALUES(b, NORMC_F32, SCALAR, 13)};
 	bench_graph(b, NULL, in, &got);
 	EXPECT(b, got, 16);
 	in[1].i[0] = 0;
@@ -415,11 +460,20 @@ static void loops_end_early(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST(matmul_by_hand), BENCH_TEST(conv_equals_scattering), BENCH_TEST(conv_by_hand),
-		BENCH_TEST(pooling_by_hand), BENCH_TEST(pooling_in_two_dimensions), BENCH_TEST(norm_scales),
-		BENCH_TEST(norm_epsilons), BENCH_TEST(norm_parameters), BENCH_TEST(calls_reach_the_runtime),
-		BENCH_TEST(graphs_with_symbols), BENCH_TEST(dead_values_are_reused), BENCH_TEST(if_takes_one_region),
-		BENCH_TEST(loops_carry_and_stack), BENCH_TEST(loops_end_early),
+			BENCH_TEST(matmul_by_hand),
+			BENCH_TEST(conv_equals_scattering),
+			BENCH_TEST(conv_by_hand),
+			BENCH_TEST(pooling_by_hand),
+			BENCH_TEST(pooling_in_two_dimensions),
+			BENCH_TEST(norm_scales),
+			BENCH_TEST(norm_epsilons),
+			BENCH_TEST(norm_parameters),
+			BENCH_TEST(calls_reach_the_runtime),
+			BENCH_TEST(graphs_with_symbols),
+			BENCH_TEST(dead_values_are_reused),
+			BENCH_TEST(if_takes_one_region),
+			BENCH_TEST(loops_carry_and_stack),
+			BENCH_TEST(loops_end_early),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
