@@ -11,7 +11,7 @@ struct emitted {
 	LLVMModuleRef module;
 	struct target *target; /* not owned */
 	struct diag *diag;
-	const char *symbol;    /* prefix of exported names */
+	const char *symbol; /* prefix of exported names */
 	bool weights_inside;
 };
 

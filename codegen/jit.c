@@ -1,7 +1,8 @@
-/* The loader of this process: LLVM's linker puts an object file into memory and the runtime makes a program of it.
+/* The loader of this process: LLVM's linker puts an object file into memory and the runtime makes a
+ * program of it.
  *
- * Code may only call what the table below lists, so that a model runs here exactly as it does when it is linked into an
- * application.  Weights are mapped from their file: no byte of them is copied.
+ * Code may only call what the table below lists, so that a model runs here exactly as it does when
+ * it is linked into an application.  Weights are mapped from their file: no byte of them is copied.
  */
 #include "jit.h"
 
@@ -36,26 +37,38 @@ struct service {
 	any_function *function;
 };
 
-#define SERVICE(name) {#name, (any_function *)name}
+#define SERVICE(name)                                                                              \
+	{                                                                                          \
+#name, (any_function *)name                                                        \
+	}
 
 /* All that generated code may call. */
 static const struct service services[] = {
-		SERVICE(normc_rt_parallel), SERVICE(normc_rt_fail), SERVICE(normc_rt_mark),
-		SERVICE(memcpy), SERVICE(memmove), SERVICE(memset), SERVICE(memcmp),
+		SERVICE(normc_rt_parallel),
+		SERVICE(normc_rt_fail),
+		SERVICE(normc_rt_mark),
+		SERVICE(memcpy),
+		SERVICE(memmove),
+		SERVICE(memset),
+		SERVICE(memcmp),
 #define SCRATCH_0(name)
 #define SCRATCH_1(name) SERVICE(normc_op_##name##_scratch),
-#define EXTERN(name, n_in_min, n_in_max, n_out, has_scratch, doc) SERVICE(normc_op_##name), SCRATCH_##has_scratch(name)
+#define EXTERN(name, n_in_min, n_in_max, n_out, has_scratch, doc)                                  \
+	SERVICE(normc_op_##name), SCRATCH_##has_scratch(name)
 #include "../runtime/ops.def"
 #undef EXTERN
 #undef SCRATCH_0
 #undef SCRATCH_1
 #define MATH1(name, expression) SERVICE(normc_rt_##name##_f32), SERVICE(normc_rt_##name##_f64),
-#define MATH2 MATH1
+#define MATH2			MATH1
 #include "math.def"
 #undef MATH1
 #undef MATH2
-		SERVICE(normc_rt_f16_to_f32), SERVICE(normc_rt_f32_to_f16), SERVICE(normc_rt_decode),
-		SERVICE(normc_rt_encode), SERVICE(normc_rt_round_small),
+		SERVICE(normc_rt_f16_to_f32),
+		SERVICE(normc_rt_f32_to_f16),
+		SERVICE(normc_rt_decode),
+		SERVICE(normc_rt_encode),
+		SERVICE(normc_rt_round_small),
 };
 
 enum { N_SERVICES = sizeof services / sizeof *services };
@@ -83,11 +96,13 @@ static void note_report(void *user, LLVMErrorRef failure)
 }
 
 /* Consumes `failure`; its text, or that of its cause, becomes the error's. */
-static enum normc_status take_failure(struct jit *jit, LLVMErrorRef failure, struct normc_error *error)
+static enum normc_status take_failure(struct jit *jit, LLVMErrorRef failure,
+				      struct normc_error *error)
 {
 	char *text = LLVMGetErrorMessage(failure);
-	enum normc_status status = normc_error_set(error, NORMC_BUG, "cannot load the generated code: %.400s",
-						   jit->reported[0] ? jit->reported : text);
+	enum normc_status status =
+			normc_error_set(error, NORMC_BUG, "cannot load the generated code: %.400s",
+					jit->reported[0] ? jit->reported : text);
 	LLVMDisposeErrorMessage(text);
 	return status;
 }

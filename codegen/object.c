@@ -1,7 +1,8 @@
 /* A module of LLVM IR to a file: verify, optimise, write.
  *
- * Weights never pass through LLVM's constants, which would take many times their size: an assembly directive includes
- * the bytes of the weights file into a read-only section while the object is written.
+ * Weights never pass through LLVM's constants, which would take many times their size: an assembly
+ * directive includes the bytes of the weights file into a read-only section while the object is
+ * written.
  */
 #include "emitted.h"
 
@@ -11,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The emitters vectorise, unroll and tile by themselves.  What is left to LLVM is scalar: addresses, loop invariants,
- * common subexpressions. */
+/* The emitters vectorise, unroll and tile by themselves.  What is left to LLVM is scalar:
+ * addresses, loop invariants, common subexpressions. */
 static const char pipeline[] = "default<O2>";
 
 /* What one object may hold: code reaches the weights by 32-bit distances. */
@@ -34,7 +35,8 @@ static bool optimise(struct emitted *emitted)
 	LLVMPassBuilderOptionsSetLoopVectorization(options, false);
 	LLVMPassBuilderOptionsSetSLPVectorization(options, false);
 	LLVMPassBuilderOptionsSetLoopInterleaving(options, false);
-	LLVMErrorRef error = LLVMRunPasses(emitted->module, pipeline, emitted->target->machine, options);
+	LLVMErrorRef error =
+			LLVMRunPasses(emitted->module, pipeline, emitted->target->machine, options);
 	LLVMDisposePassBuilderOptions(options);
 	if (!error)
 		return true;
@@ -81,13 +83,17 @@ static bool include_weights(struct emitted *emitted, const char *path)
 
 	if (!emitted->target->elf)
 		return diag_error(emitted->diag, nowhere, NORMC_UNSUPPORTED,
-				  "weights inside the code are for ELF targets; put them beside with --weights");
+				  "weights inside the code are for ELF targets; put them beside "
+				  "with --weights");
 	if (!file_bytes(path, &bytes) || !quote(path, quoted, sizeof quoted))
-		return diag_error(emitted->diag, nowhere, NORMC_IO, "cannot read the weights in %s", path);
+		return diag_error(emitted->diag, nowhere, NORMC_IO, "cannot read the weights in %s",
+				  path);
 	if (bytes > most_weights)
 		return diag_error(emitted->diag, nowhere, NORMC_LIMIT,
-				  "%llu bytes of weights are too much for one object; put them beside with "
-				  "--weights", (unsigned long long)bytes);
+				  "%llu bytes of weights are too much for one object; put them "
+				  "beside with "
+				  "--weights",
+				  (unsigned long long)bytes);
 	int n = snprintf(text, sizeof text,
 			 ".section .rodata.normc,\"a\",@progbits\n"
 			 ".balign 64\n"
@@ -105,7 +111,8 @@ static bool include_weights(struct emitted *emitted, const char *path)
 	return true;
 }
 
-/* The loader in this process puts weights anywhere, so that their address must be read from a table. */
+/* The loader in this process puts weights anywhere, so that their address must be read from a
+ * table. */
 static void reach_far(struct emitted *emitted)
 {
 	char name[1024];
@@ -122,9 +129,9 @@ static bool write_code(struct emitted *emitted, enum codegen_form form, const ch
 	if (form == CODEGEN_IR)
 		failed = LLVMPrintModuleToFile(emitted->module, path, &text);
 	else
-		failed = LLVMTargetMachineEmitToFile(emitted->target->machine, emitted->module, path,
-						     form == CODEGEN_OBJECT ? LLVMObjectFile : LLVMAssemblyFile,
-						     &text);
+		failed = LLVMTargetMachineEmitToFile(
+				emitted->target->machine, emitted->module, path,
+				form == CODEGEN_OBJECT ? LLVMObjectFile : LLVMAssemblyFile, &text);
 	if (failed)
 		diag_error(emitted->diag, (struct loc){0}, NORMC_IO, "%s: %.300s", path, text);
 	if (failed)
@@ -132,7 +139,8 @@ static bool write_code(struct emitted *emitted, enum codegen_form form, const ch
 	return !failed;
 }
 
-bool emitted_write(struct emitted *emitted, enum codegen_form form, const char *path, const char *weights)
+bool emitted_write(struct emitted *emitted, enum codegen_form form, const char *path,
+		   const char *weights)
 {
 	LLVMSetTarget(emitted->module, emitted->target->triple);
 	LLVMSetModuleDataLayout(emitted->module, emitted->target->layout);

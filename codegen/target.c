@@ -1,42 +1,41 @@
 /* Target machines: names to LLVM's machine, and the facts about its vectors that lowering needs.
  *
- * The facts are not looked up in a table of processors: a function that adds two vectors of 16 floats is compiled for
- * the target, and the registers that its assembly names give the answer, also for processors that are newer than this
- * file.  The C interface of LLVM cannot tell whether a processor's name is known (LLVM itself warns on stderr and goes
- * on with the oldest processor), hence the lists of names below.
+ * The facts are not looked up in a table of processors: a function that adds two vectors of 16
+ * floats is compiled for the target, and the registers that its assembly names give the answer,
+ * also for processors that are newer than this file.  The C interface of LLVM cannot tell whether a
+ * processor's name is known (LLVM itself warns on stderr and goes on with the oldest processor),
+ * hence the lists of names below.
  */
 #include "target.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <llvm-c/Core.h>
 
-static const char *const x86_names[] = {
-		"generic", "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "alderlake", "amdfam10",
-		"arrowlake", "arrowlake-s", "athlon-fx", "athlon64", "athlon64-sse3", "atom", "barcelona",
-		"bdver1", "bdver2", "bdver3", "bdver4", "bonnell", "broadwell", "btver1", "btver2",
-		"cannonlake", "cascadelake", "clearwaterforest", "cooperlake", "core-avx-i", "core-avx2",
-		"core2", "corei7", "corei7-avx", "emeraldrapids", "goldmont",
-		"goldmont-plus", "gracemont", "grandridge", "graniterapids", "graniterapids-d", "haswell",
-		"icelake-client", "icelake-server", "ivybridge", "k8", "k8-sse3", "knl", "knm", "lunarlake",
-		"meteorlake", "nehalem", "nocona", "opteron", "opteron-sse3", "pantherlake", "penryn",
-		"raptorlake", "rocketlake", "sandybridge", "sapphirerapids", "sierraforest", "silvermont",
-		"skx", "skylake", "skylake-avx512", "slm", "tigerlake", "tremont", "westmere", "znver1",
-		"znver2", "znver3", "znver4", "znver5", NULL,
-};
+static const char x86_names[] =
+		" generic x86-64 x86-64-v2 x86-64-v3 x86-64-v4 alderlake amdfam10 arrowlake"
+		" arrowlake-s athlon-fx athlon64 athlon64-sse3 atom barcelona bdver1 bdver2"
+		" bdver3 bdver4 bonnell broadwell btver1 btver2 cannonlake cascadelake"
+		" clearwaterforest cooperlake core-avx-i core-avx2 core2 corei7 corei7-avx"
+		" emeraldrapids goldmont goldmont-plus gracemont grandridge graniterapids"
+		" graniterapids-d haswell icelake-client icelake-server ivybridge k8 k8-sse3"
+		" knl knm lunarlake meteorlake nehalem nocona opteron opteron-sse3 pantherlake"
+		" penryn raptorlake rocketlake sandybridge sapphirerapids sierraforest"
+		" silvermont skx skylake skylake-avx512 slm tigerlake tremont westmere znver1"
+		" znver2 znver3 znver4 znver5 ";
 
-static const char *const aarch64_names[] = {
-		"generic", "a64fx", "ampere1", "ampere1a", "ampere1b", "apple-a10", "apple-a11", "apple-a12",
-		"apple-a13", "apple-a14", "apple-a15", "apple-a16", "apple-a17", "apple-m4", "carmel", "cortex-a34", "cortex-a35", "cortex-a510",
-		"cortex-a520", "cortex-a53", "cortex-a55", "cortex-a57", "cortex-a65", "cortex-a710",
-		"cortex-a715", "cortex-a72", "cortex-a720", "cortex-a725", "cortex-a73", "cortex-a75",
-		"cortex-a76", "cortex-a77", "cortex-a78", "cortex-a78c", "cortex-r82", "cortex-x1",
-		"cortex-x1c", "cortex-x2", "cortex-x3", "cortex-x4", "cortex-x925", "exynos-m3", "exynos-m4",
-		"exynos-m5", "falkor", "kryo", "neoverse-512tvb", "neoverse-e1", "neoverse-n1", "neoverse-n2",
-		"neoverse-n3", "neoverse-v1", "neoverse-v2", "neoverse-v3", "oryon-1", "saphira", "thunderx",
-		"thunderx2t99", "thunderx3t110", "tsv110", NULL,
-};
+static const char aarch64_names[] =
+		" generic a64fx ampere1 ampere1a ampere1b apple-a10 apple-a11 apple-a12"
+		" apple-a13 apple-a14 apple-a15 apple-a16 apple-a17 apple-m4 carmel cortex-a34"
+		" cortex-a35 cortex-a510 cortex-a520 cortex-a53 cortex-a55 cortex-a57"
+		" cortex-a65 cortex-a710 cortex-a715 cortex-a72 cortex-a720 cortex-a725"
+		" cortex-a73 cortex-a75 cortex-a76 cortex-a77 cortex-a78 cortex-a78c"
+		" cortex-r82 cortex-x1 cortex-x1c cortex-x2 cortex-x3 cortex-x4 cortex-x925"
+		" exynos-m3 exynos-m4 exynos-m5 falkor kryo neoverse-512tvb neoverse-e1"
+		" neoverse-n1 neoverse-n2 neoverse-n3 neoverse-v1 neoverse-v2 neoverse-v3"
+		" oryon-1 saphira thunderx thunderx2t99 thunderx3t110 tsv110 ";
 
 static void initialise_once(void)
 {
@@ -68,16 +67,15 @@ static bool same_architecture(const char *a, const char *b)
 /* Whether LLVM knows the processor; true where there is no list. */
 static bool known_name(const char *triple, const char *cpu)
 {
-	const char *const *names = begins(triple, "x86_64") ? x86_names
-				   : begins(triple, "aarch64") || begins(triple, "arm64")
-						   ? aarch64_names
-						   : NULL;
-	if (!names)
+	bool x86 = begins(triple, "x86_64");
+	bool arm = begins(triple, "aarch64") || begins(triple, "arm64");
+	char word[64];
+	int n = snprintf(word, sizeof word, " %s ", cpu);
+
+	if (!x86 && !arm)
 		return true;
-	for (; *names; names++)
-		if (!strcmp(*names, cpu))
-			return true;
-	return false;
+	return n > 2 && (size_t)n < sizeof word && !strchr(cpu, ' ') &&
+	       strstr(x86 ? x86_names : aarch64_names, word);
 }
 
 /* The assembly of a function that adds two vectors of 16 floats, or NULL. */
@@ -137,11 +135,14 @@ static bool choose_cpu(struct diag *diag, const struct codegen_options *options,
 	LLVMDisposeMessage(host);
 	if (!fits)
 		return diag_error(diag, (struct loc){0}, NORMC_USAGE,
-				  "cpu 'native' is this machine's; name one of target '%s' instead", triple);
+				  "cpu 'native' is this machine's; name one of target '%s' instead",
+				  triple);
 	if (!native && !known_name(triple, name))
 		return diag_error(diag, (struct loc){0}, NORMC_USAGE,
-				  "unknown cpu '%s' for target '%s'; use native, x86-64-v3, x86-64-v4 or a name "
-				  "that `llc -mtriple=%s -mcpu=help` lists", name, triple, triple);
+				  "unknown cpu '%s' for target '%s'; use native, x86-64-v3, "
+				  "x86-64-v4 or a name "
+				  "that `llc -mtriple=%s -mcpu=help` lists",
+				  name, triple, triple);
 	*cpu = native ? LLVMGetHostCPUName() : LLVMCreateMessage(name);
 	*features = native ? LLVMGetHostCPUFeatures() : LLVMCreateMessage("");
 	return true;
@@ -156,7 +157,8 @@ static LLVMTargetRef find_target(struct diag *diag, const char *triple)
 	LLVMDisposeMessage(error);
 	diag_error(diag, (struct loc){0}, NORMC_USAGE,
 		   "unknown target '%s'; a target is a triple such as x86_64-pc-linux-gnu or "
-		   "aarch64-linux-gnu, `llc --version` lists the architectures", triple);
+		   "aarch64-linux-gnu, `llc --version` lists the architectures",
+		   triple);
 	return NULL;
 }
 
@@ -171,10 +173,12 @@ static LLVMTargetMachineRef make_machine(struct diag *diag, const struct codegen
 	if (!found || !choose_cpu(diag, options, triple, &cpu, &features))
 		return NULL;
 	if (LLVMTargetHasTargetMachine(found) && LLVMTargetHasAsmBackend(found))
-		machine = LLVMCreateTargetMachine(found, triple, cpu, features, LLVMCodeGenLevelDefault,
-						  LLVMRelocPIC, LLVMCodeModelDefault);
+		machine = LLVMCreateTargetMachine(found, triple, cpu, features,
+						  LLVMCodeGenLevelDefault, LLVMRelocPIC,
+						  LLVMCodeModelDefault);
 	if (!machine)
-		diag_error(diag, (struct loc){0}, NORMC_USAGE, "LLVM makes no code for target '%s'", triple);
+		diag_error(diag, (struct loc){0}, NORMC_USAGE, "LLVM makes no code for target '%s'",
+			   triple);
 	LLVMDisposeMessage(cpu);
 	LLVMDisposeMessage(features);
 	return machine;
@@ -201,13 +205,16 @@ struct target *target_new(struct diag *diag, const struct codegen_options *optio
 	target->layout = LLVMCreateTargetDataLayout(machine);
 	target->triple = triple;
 	target->x86 = begins(triple, "x86_64");
-	target->elf = !strstr(triple, "darwin") && !strstr(triple, "macos") && !strstr(triple, "ios") &&
-		      !strstr(triple, "windows") && !strstr(triple, "wasm");
+	target->elf = !strstr(triple, "darwin") && !strstr(triple, "macos") &&
+		      !strstr(triple, "ios") && !strstr(triple, "windows") &&
+		      !strstr(triple, "wasm");
 	target->facts = machine_facts(machine, triple);
-	if (LLVMPointerSize(target->layout) == 8 && LLVMByteOrder(target->layout) == LLVMLittleEndian)
+	if (LLVMPointerSize(target->layout) == 8 &&
+	    LLVMByteOrder(target->layout) == LLVMLittleEndian)
 		return target;
 	diag_error(diag, (struct loc){0}, NORMC_UNSUPPORTED,
-		   "target '%s': code is made for little-endian machines with 64-bit addresses", triple);
+		   "target '%s': code is made for little-endian machines with 64-bit addresses",
+		   triple);
 	target_free(target);
 	return NULL;
 }

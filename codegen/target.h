@@ -11,7 +11,7 @@ struct target {
 	struct diag *diag;
 	LLVMTargetMachineRef machine;
 	LLVMTargetDataRef layout;
-	char *triple;   /* of LLVM, freed with LLVMDisposeMessage */
+	char *triple; /* of LLVM, freed with LLVMDisposeMessage */
 	struct machine facts;
 	bool x86, elf;
 };

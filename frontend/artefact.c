@@ -1,8 +1,9 @@
 /* Files that come out of a compile call.
  *
- * Everything is first written into a folder of its own beside the output, synced, and renamed, so that a file appears
- * whole or not at all.  The tools of the system, ar and cc, put the runtime in; its archive is part of this library
- * (runtime_archive.c).  Same input, same bytes: no path or time of the build gets into a file.
+ * Everything is first written into a folder of its own beside the output, synced, and renamed, so
+ * that a file appears whole or not at all.  The tools of the system, ar and cc, put the runtime in;
+ * its archive is part of this library (runtime_archive.c).  Same input, same bytes: no path or time
+ * of the build gets into a file.
  */
 #define _GNU_SOURCE
 #include "artefact.h"
@@ -40,7 +41,8 @@ bool folder_make(struct diag *diag, const char *beside, char *folder, size_t siz
 	if (!beside)
 		n = snprintf(folder, size, "%s/normc-XXXXXX", temporary);
 	else
-		n = snprintf(folder, size, "%.*s.normc-XXXXXX", slash ? (int)(slash + 1 - beside) : 0, beside);
+		n = snprintf(folder, size, "%.*s.normc-XXXXXX",
+			     slash ? (int)(slash + 1 - beside) : 0, beside);
 	if (n < 0 || (size_t)n >= size) {
 		folder[0] = 0;
 		return diag_error(diag, nowhere, NORMC_IO, "the path is too long");
@@ -97,7 +99,8 @@ bool artefact_loadable(struct compile *c, void *user)
 	return emitted_write(c->emitted, CODEGEN_OBJECT, inside(c, folder, "code.o"), NULL);
 }
 
-enum normc_status folder_load(struct normc_program **program, const char *folder, struct normc_error *error)
+enum normc_status folder_load(struct normc_program **program, const char *folder,
+			      struct normc_error *error)
 {
 	char object[4200], weights[4200];
 	snprintf(object, sizeof object, "%s/code.o", folder);
@@ -130,7 +133,8 @@ static void read_start(const char *path, char *text, size_t size)
 		fclose(file);
 }
 
-/* Starts a program whose messages go to the file `messages`, and waits for it. Returns false with errno if it cannot. */
+/* Starts a program whose messages go to the file `messages`, and waits for it. Returns false with
+ * errno if it cannot. */
 static bool run_program(const char *const *argv, const char *messages, int *status)
 {
 	posix_spawn_file_actions_t actions;
@@ -142,10 +146,12 @@ static bool run_program(const char *const *argv, const char *messages, int *stat
 		return false;
 	}
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, messages, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, messages,
+					 O_WRONLY | O_CREAT | O_TRUNC, 0666);
 	posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
 	/* posix_spawnp does not change the strings, its type is older than const */
-	error = posix_spawnp(&child, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ);
+	error = posix_spawnp(&child, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv,
+			     environ);
 	posix_spawn_file_actions_destroy(&actions);
 	errno = error;
 	if (error)
@@ -164,8 +170,10 @@ static bool run_tool(struct compile *c, const char *folder, const char *const *a
 	int status = 0;
 
 	if (!run_program(argv, messages, &status))
-		return diag_error(&c->diag, nowhere, NORMC_IO, "cannot run '%s', which is needed to write this "
-				  "kind of file: %s", argv[0], strerrordesc_np(errno));
+		return diag_error(&c->diag, nowhere, NORMC_IO,
+				  "cannot run '%s', which is needed to write this "
+				  "kind of file: %s",
+				  argv[0], strerrordesc_np(errno));
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return true;
 	read_start(messages, text, sizeof text);
@@ -188,8 +196,10 @@ static bool write_runtime(struct compile *c, const char *path)
 	const void *bytes = runtime_archive(&n);
 	if (c->codegen.triple && strncmp(c->codegen.triple, NORMC_HOST "-", sizeof NORMC_HOST) != 0)
 		return diag_error(&c->diag, nowhere, NORMC_UNSUPPORTED,
-				  "the runtime inside normc is for " NORMC_HOST "; write an object file (.o) for "
-				  "'%s' and link it with that machine's libnormc_rt.a", c->codegen.triple);
+				  "the runtime inside normc is for " NORMC_HOST
+				  "; write an object file (.o) for "
+				  "'%s' and link it with that machine's libnormc_rt.a",
+				  c->codegen.triple);
 	return write_bytes(c, path, bytes, n);
 }
 
@@ -205,12 +215,14 @@ struct kind {
 
 static bool link_nothing(struct compile *c, const char *folder)
 {
-	return !rename(inside(c, folder, "code.o"), inside(c, folder, "out")) || io_failure(&c->diag, folder);
+	return !rename(inside(c, folder, "code.o"), inside(c, folder, "out")) ||
+	       io_failure(&c->diag, folder);
 }
 
 static bool link_archive(struct compile *c, const char *folder)
 {
-	const char *member = inside(c, folder, arena_printf(c->context.arena, "%s.o", c->codegen.symbol));
+	const char *member = inside(c, folder,
+				    arena_printf(c->context.arena, "%s.o", c->codegen.symbol));
 	const char *out = inside(c, folder, "out");
 	if (!write_runtime(c, out))
 		return false;
@@ -223,17 +235,25 @@ static bool link_shared(struct compile *c, const char *folder)
 {
 	struct arena *arena = c->context.arena;
 	const char *symbol = c->codegen.symbol;
-	const char *exports = inside(c, folder, "exports"), *runtime = inside(c, folder, "runtime.a");
-	const char *text = arena_printf(arena, "{ global: normc_module_entry; %s_module; %s_run; %s_workspace; "
-					       "local: *; };\n", symbol, symbol, symbol);
+	const char *exports = inside(c, folder, "exports"),
+		   *runtime = inside(c, folder, "runtime.a");
+	const char *text = arena_printf(
+			arena,
+			"{ global: normc_module_entry; %s_module; %s_run; %s_workspace; "
+			"local: *; };\n",
+			symbol, symbol, symbol);
 	if (!write_runtime(c, runtime) || !write_bytes(c, exports, text, strlen(text)))
 		return false;
-	return run_tool(c, folder, (const char *const[]){
-			"cc", "-shared", "-o", inside(c, folder, "out"), inside(c, folder, "code.o"), runtime,
-			arena_printf(arena, "-Wl,--version-script=%s", exports),
-			arena_printf(arena, "-Wl,--defsym=normc_module_entry=%s_module", symbol),
-			"-Wl,-z,noexecstack", "-Wl,-z,relro", "-Wl,--gc-sections", "-Wl,--build-id=none",
-			"-lm", "-lpthread", NULL});
+	return run_tool(c, folder,
+			(const char *const[]){
+					"cc", "-shared", "-o", inside(c, folder, "out"),
+					inside(c, folder, "code.o"), runtime,
+					arena_printf(arena, "-Wl,--version-script=%s", exports),
+					arena_printf(arena,
+						     "-Wl,--defsym=normc_module_entry=%s_module",
+						     symbol),
+					"-Wl,-z,noexecstack", "-Wl,-z,relro", "-Wl,--gc-sections",
+					"-Wl,--build-id=none", "-lm", "-lpthread", NULL});
 }
 
 static const struct kind kinds[] = {
@@ -259,7 +279,8 @@ static const struct kind *find_kind(struct diag *diag, const char *path)
 /* The path without its suffix, and with another one. */
 static const char *with_suffix(struct compile *c, const char *path, const char *suffix)
 {
-	return arena_printf(c->context.arena, "%.*s%s", (int)(strrchr(path, '.') - path), path, suffix);
+	return arena_printf(c->context.arena, "%.*s%s", (int)(strrchr(path, '.') - path), path,
+			    suffix);
 }
 
 /* Names that the code will contain. */
@@ -287,7 +308,8 @@ static bool write_header(struct compile *c, const char *path)
 	return ok || io_failure(&c->diag, path);
 }
 
-/* Weights beside the code may lie on another file system, where a rename from the folder is impossible. */
+/* Weights beside the code may lie on another file system, where a rename from the folder is
+ * impossible. */
 static bool write_weights_file(struct compile *c, const char *path)
 {
 	const char *partial = arena_printf(c->context.arena, "%s.part", path);
@@ -312,7 +334,8 @@ bool artefact_write(struct compile *c, void *user)
 	const char *header = inside(c, folder, "header");
 	if (any && !(beside ? write_weights_file(c, weights) : write_weights(c, weights)))
 		return false;
-	if (!emitted_write(c->emitted, kind->form, inside(c, folder, "code.o"), any && !beside ? weights : NULL))
+	if (!emitted_write(c->emitted, kind->form, inside(c, folder, "code.o"),
+			   any && !beside ? weights : NULL))
 		return false;
 	if (!write_header(c, header) || !kind->link(c, folder))
 		return false;

@@ -7,7 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMPILE = 1, RUN = 2, CHECK = 4, BENCH = 8, INSPECT = 16, MODEL = COMPILE | RUN | BENCH | INSPECT };
+enum {
+	COMPILE = 1,
+	RUN = 2,
+	CHECK = 4,
+	BENCH = 8,
+	INSPECT = 16,
+	MODEL = COMPILE | RUN | BENCH | INSPECT
+};
 
 enum kind { FLAG, TEXT, TEXTS, WHOLE, REAL };
 
@@ -31,7 +38,7 @@ static const struct option options[] = {
 		{"symbol", 0, "NAME", COMPILE, TEXT, FIELD(symbol),
 		 "prefix of the generated names; default: the output's name"},
 		{"input", 'i', "NAME=FILE", RUN, TEXTS, FIELD(inputs),
-		 "an input, from a .npy, .npz or .pb file; NAME= may be left out if there is one input"},
+		 "an input from a .npy, .npz or .pb file; an only input needs no NAME="},
 		{"output-dir", 0, "DIR", RUN, TEXT, FIELD(output_dir),
 		 "folder for NAME.npy of each output; default: the current one"},
 		{"dim", 0, "N=1", MODEL | CHECK, TEXTS, FIELD(dims),
@@ -48,19 +55,26 @@ static const struct option options[] = {
 		 "the same after all rewrites"},
 		{"rtol", 0, "X", CHECK, REAL, FIELD(rtol), "relative tolerance; default: 1e-3"},
 		{"atol", 0, "X", CHECK, REAL, FIELD(atol), "absolute tolerance; default: 1e-7"},
-		{"limit", 0, "SECONDS", CHECK, WHOLE, FIELD(limit), "time for one case; default: 60"},
+		{"limit", 0, "SECONDS", CHECK, WHOLE, FIELD(limit),
+		 "time for one case; default: 60"},
 		{"quiet", 'q', NULL, CHECK, FLAG, FIELD(quiet), "only lines that are not `pass`"},
-		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs), "number of timed runs; default: two seconds' worth"},
-		{"seed", 0, "N", BENCH, WHOLE, FIELD(seed), "seed of the made-up inputs; default: 1"},
+		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs),
+		 "number of timed runs; default: two seconds' worth"},
+		{"seed", 0, "N", BENCH, WHOLE, FIELD(seed),
+		 "seed of the made-up inputs; default: 1"},
 		{"profile", 0, NULL, BENCH | COMPILE, FLAG, FIELD(profile),
 		 "keep times per kernel; bench prints them"},
 		{"json", 0, NULL, BENCH, FLAG, FIELD(json), "print JSON"},
 		{"graph", 0, NULL, INSPECT, FLAG, FIELD(graph), "print the rewritten graph"},
-		{"kernels", 0, NULL, INSPECT, FLAG, FIELD(kernels), "print kernels, buffers and the memory plan"},
+		{"kernels", 0, NULL, INSPECT, FLAG, FIELD(kernels),
+		 "print kernels, buffers and the memory plan"},
 		{"passes", 0, "-NAME,...", MODEL | CHECK, TEXT, FIELD(passes), "leave passes out"},
-		{"dump-after", 0, "PASS", MODEL, TEXT, FIELD(dump_after), "print the graph after a pass"},
-		{"verify", 0, NULL, MODEL | CHECK, FLAG, FIELD(verify), "check the graph after every pass"},
-		{"time-passes", 0, NULL, MODEL, FLAG, FIELD(time_passes), "print the time of every pass"},
+		{"dump-after", 0, "PASS", MODEL, TEXT, FIELD(dump_after),
+		 "print the graph after a pass"},
+		{"verify", 0, NULL, MODEL | CHECK, FLAG, FIELD(verify),
+		 "check the graph after every pass"},
+		{"time-passes", 0, NULL, MODEL, FLAG, FIELD(time_passes),
+		 "print the time of every pass"},
 		{"memory", 0, "MIB", MODEL | CHECK, WHOLE, FIELD(memory),
 		 "memory of the compiler beyond the mapped model; default: 8192"},
 		{"help", 'h', NULL, ~0u, FLAG, 0, "this text"},
@@ -71,18 +85,20 @@ enum { N_OPTIONS = sizeof options / sizeof *options };
 const struct command commands[] = {
 		{"compile", "write native code and a C header for a model",
 		 "normc compile MODEL.onnx -o OUT [options]",
-		 "OUT's suffix says what is written: an object file (.o), a static library with the runtime in it\n"
-		 "(.a), a shared library (.so), LLVM IR (.ll) or assembly (.s).  A header lies beside it.\n"
+		 "OUT's suffix says what is written: an object file (.o), a static\n"
+		 "library with the runtime in it (.a), a shared library (.so), LLVM IR\n"
+		 "(.ll) or assembly (.s).  A header lies beside it.\n"
 		 "\n"
-		 "  normc compile mnist.onnx -o mnist.so              then: normc run mnist.so ...\n"
-		 "  normc compile mnist.onnx -o mnist.a               then: cc app.c mnist.a -lm -lpthread\n"
+		 "  normc compile mnist.onnx -o mnist.so    (normc run mnist.so ...)\n"
+		 "  normc compile mnist.onnx -o mnist.a     (cc app.c mnist.a -lm -lpthread)\n"
 		 "  normc compile bert.onnx -o bert.so --dim batch=1 --cpu x86-64-v3\n"
 		 "  normc compile gpt2.onnx -o gpt2.a --weights gpt2.weights\n",
 		 1, 1, command_compile},
 		{"run", "run a model on tensors from files",
 		 "normc run MODEL.onnx|MODEL.so --input NAME=FILE ... [--output-dir DIR] [options]",
-		 "Unknown dimensions are taken from the inputs.  Each output is written to NAME.npy; characters of\n"
-		 "NAME other than letters, digits, '_', '.' and '-' become '_'.\n"
+		 "Unknown dimensions are taken from the inputs.  Each output is written\n"
+		 "to NAME.npy; characters of NAME other than letters, digits, '_', '.'\n"
+		 "and '-' become '_'.\n"
 		 "\n"
 		 "  normc run mnist.onnx --input image=seven.npy --output-dir out\n"
 		 "  normc run bert.so --input ids=batch.npz --input mask=batch.npz --threads 2\n"
@@ -90,8 +106,9 @@ const struct command commands[] = {
 		 1, 1, command_run},
 		{"check", "compare models with their recorded results",
 		 "normc check DIR... [options]",
-		 "Each DIR is a test case as ONNX has them (model.onnx, test_data_set_*/input_*.pb and output_*.pb)\n"
-		 "or a folder of test cases.  Prints a line for each and `N passed, N failed, N unsupported`; exits\n"
+		 "Each DIR is a test case as ONNX has them (model.onnx,\n"
+		 "test_data_set_*/input_*.pb and output_*.pb) or a folder of test cases.\n"
+		 "Prints a line for each and `N passed, N failed, N unsupported`; exits\n"
 		 "with 1 if any failed.  A case runs in a process of its own.\n"
 		 "\n"
 		 "  normc check tests/node\n"
@@ -100,8 +117,9 @@ const struct command commands[] = {
 		 1, 1000000, command_check},
 		{"bench", "measure the speed of a model",
 		 "normc bench MODEL.onnx|MODEL.so [options]",
-		 "Inputs are made up; unknown dimensions that --dim does not fix are 1.  Prints the shortest, the\n"
-		 "median and the ninth-decile time of a run in milliseconds.\n"
+		 "Inputs are made up; unknown dimensions that --dim does not fix are 1.\n"
+		 "Prints the shortest, the median and the ninth-decile time of a run in\n"
+		 "milliseconds.\n"
 		 "\n"
 		 "  normc bench resnet50.onnx --threads 1\n"
 		 "  normc bench bert.onnx --dim batch=4 --profile\n"
@@ -115,8 +133,8 @@ const struct command commands[] = {
 		 "  normc inspect resnet50.onnx --graph | less\n"
 		 "  normc inspect resnet50.onnx --kernels --dim N=1\n",
 		 1, 1, command_inspect},
-		{"ops", "list the supported operators", "normc ops", "Prints a table in Markdown.\n", 0, 0,
-		 command_ops},
+		{"ops", "list the supported operators", "normc ops",
+		 "Prints a table in Markdown.\n", 0, 0, command_ops},
 		{NULL, NULL, NULL, NULL, 0, 0, NULL},
 };
 
@@ -200,12 +218,14 @@ static enum normc_status unknown_option(const struct command *command, const cha
 			most = n;
 		}
 	}
-	return complain(NORMC_USAGE, "unknown option '%s'%s%s; `normc %s --help` lists the options", given,
-			best ? ", did you mean --" : "", best ? best : "", command->name);
+	return complain(NORMC_USAGE, "unknown option '%s'%s%s; `normc %s --help` lists the options",
+			given, best ? ", did you mean --" : "", best ? best : "", command->name);
 }
 
-/* The option that an argument such as --dim=N=1, --dim or -o means; *value points behind '=' if there is one. */
-static const struct option *find_option(const struct command *command, const char *given, const char **value)
+/* The option that an argument such as --dim=N=1, --dim or -o means; *value points behind '=' if
+ * there is one. */
+static const struct option *find_option(const struct command *command, const char *given,
+					const char **value)
 {
 	size_t n = strcspn(given, "=");
 	*value = NULL;
@@ -215,7 +235,8 @@ static const struct option *find_option(const struct command *command, const cha
 			continue;
 		if (given[1] != '-' && o->letter && given[1] == o->letter && !given[2])
 			return o;
-		if (given[1] == '-' && strlen(o->name) == n - 2 && !strncmp(given + 2, o->name, n - 2)) {
+		if (given[1] == '-' && strlen(o->name) == n - 2 &&
+		    !strncmp(given + 2, o->name, n - 2)) {
 			*value = given[n] ? given + n + 1 : NULL;
 			return o;
 		}
@@ -261,15 +282,17 @@ static enum normc_status count_paths(const struct settings *s, const struct comm
 {
 	if (s->paths.n < command->least_paths)
 		return complain(NORMC_USAGE, "no %s given\nusage: %s\n`normc %s --help` tells more",
-				command->run == command_check ? "folder" : "model", command->usage, command->name);
+				command->run == command_check ? "folder" : "model", command->usage,
+				command->name);
 	if (s->paths.n > command->most_paths)
-		return complain(NORMC_USAGE, "one '%s' too many\nusage: %s", s->paths.item[command->most_paths],
-				command->usage);
+		return complain(NORMC_USAGE, "one '%s' too many\nusage: %s",
+				s->paths.item[command->most_paths], command->usage);
 	return NORMC_OK;
 }
 
 /* Reads the option at *arguments, which moves on to its value if that stands apart. */
-static enum normc_status read_option(struct settings *s, const struct command *command, char ***arguments, bool *help)
+static enum normc_status read_option(struct settings *s, const struct command *command,
+				     char ***arguments, bool *help)
 {
 	const char *given = **arguments, *value;
 	const struct option *o = find_option(command, given, &value);
@@ -284,14 +307,19 @@ static enum normc_status read_option(struct settings *s, const struct command *c
 	if (o->value && !value)
 		value = *++*arguments;
 	if (o->value && !value)
-		return complain(NORMC_USAGE, "--%s needs a value: --%s %s", o->name, o->name, o->value);
+		return complain(NORMC_USAGE, "--%s needs a value: --%s %s", o->name, o->name,
+				o->value);
 	return set_option(s, o, value);
 }
 
-enum normc_status settings_read(struct settings *s, const struct command *command, char **arguments, bool *help)
+enum normc_status settings_read(struct settings *s, const struct command *command, char **arguments,
+				bool *help)
 {
 	bool options_end = false;
-	*s = (struct settings){.rtol = 1e-3, .atol = 1e-7, .limit = 60, .seed = 1,
+	*s = (struct settings){.rtol = 1e-3,
+			       .atol = 1e-7,
+			       .limit = 60,
+			       .seed = 1,
 			       .threads = command->run == command_check ? 1 : 0};
 	*help = false;
 	for (; *arguments; arguments++) {

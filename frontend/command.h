@@ -42,21 +42,24 @@ enum normc_status command_ops(const struct settings *settings);
 
 extern const struct command commands[]; /* ended by a NULL name */
 
-/* Reads the arguments after the command's name; NORMC_USAGE after a message.  `*help` says that the user wants help.
- * Strings are borrowed; free with settings_free. */
-enum normc_status settings_read(struct settings *s, const struct command *command, char **arguments, bool *help);
+/* Reads the arguments after the command's name; NORMC_USAGE after a message.  `*help` says that the
+ * user wants help. Strings are borrowed; free with settings_free. */
+enum normc_status settings_read(struct settings *s, const struct command *command, char **arguments,
+				bool *help);
 void settings_free(struct settings *s);
 void command_help(const struct command *command);
 
 /* Says what is wrong on stderr; returns the status. */
-enum normc_status complain(enum normc_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+enum normc_status complain(enum normc_status status, const char *format, ...)
+		__attribute__((format(printf, 2, 3)));
 /* A sink for diagnostics that writes to stderr, and a writer to stdout. */
 void print_diagnostic(void *user, const char *severity, const char *line);
 void print_text(void *user, const char *text);
 
 /* ---- command_child.c ---- */
 
-/* Runs work(user) in a child process and returns its status; if the child dies, says so about `what`. */
+/* Runs work(user) in a child process and returns its status; if the child dies, says so about
+ * `what`. */
 enum normc_status in_child(const char *what, enum normc_status (*work)(void *user), void *user);
 /* In a child: LLVM's fatal errors become NORMC_BUG. */
 void catch_fatal_errors(void);
@@ -67,14 +70,14 @@ struct runner {
 	const struct normc_port *inputs, *outputs;
 	size_t n_inputs, n_outputs;
 	struct normc_program *program;
-	struct normc_session *session;      /* NULL: interpreted */
-	struct interpreter *interpreter;    /* NULL: compiled */
+	struct normc_session *session;	 /* NULL: interpreted */
+	struct interpreter *interpreter; /* NULL: compiled */
 };
 
 /* How the runner gets its model. */
 enum runner_mode {
-	RUNNER_CHILD,   /* compiles in a child process, with messages on stderr */
-	RUNNER_INSIDE,  /* compiles in this process, silently */
+	RUNNER_CHILD,  /* compiles in a child process, with messages on stderr */
+	RUNNER_INSIDE, /* compiles in this process, silently */
 };
 
 /* The options of a compile call, made of the settings. */
@@ -82,27 +85,29 @@ struct normc_options settings_options(const struct settings *s);
 /* Options of passes and where messages go. */
 void settings_apply(const struct settings *s, struct compile *c, bool silent);
 
-/* Opens MODEL.onnx or MODEL.so.  Fills `error`, and prints nothing unless messages were asked for.  Close it also after a
- * failure. */
-enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path, enum runner_mode mode,
-			      struct normc_error *error);
-/* Runs on in[0..n_inputs); out[i].data comes from malloc and is the caller's, also after a failure (then maybe NULL). */
-enum normc_status runner_run(struct runner *r, const struct normc_tensor *in, struct normc_tensor *out,
-			     struct normc_error *error);
+/* Opens MODEL.onnx or MODEL.so.  Fills `error`, and prints nothing unless messages were asked for.
+ * Close it also after a failure. */
+enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path,
+			      enum runner_mode mode, struct normc_error *error);
+/* Runs on in[0..n_inputs); out[i].data comes from malloc and is the caller's, also after a failure
+ * (then maybe NULL). */
+enum normc_status runner_run(struct runner *r, const struct normc_tensor *in,
+			     struct normc_tensor *out, struct normc_error *error);
 void runner_close(struct runner *r);
 
 /* ---- command_interpret.c ---- */
 
-enum normc_status interpreter_open(struct runner *r, const struct settings *s, const char *path, bool silent,
-				   struct normc_error *error);
-enum normc_status interpreter_run(struct runner *r, const struct normc_tensor *in, struct normc_tensor *out,
-				  struct normc_error *error);
+enum normc_status interpreter_open(struct runner *r, const struct settings *s, const char *path,
+				   bool silent, struct normc_error *error);
+enum normc_status interpreter_run(struct runner *r, const struct normc_tensor *in,
+				  struct normc_tensor *out, struct normc_error *error);
 void interpreter_close(struct interpreter *interpreter);
 
 /* ---- command_compare.c ---- */
 
-/* Compares as numpy's allclose with equal_nan; integers exactly.  False with a description in `text`. */
-bool tensors_agree(const struct normc_tensor *got, const struct normc_tensor *expected, const struct settings *s,
-		   char *text, size_t size);
+/* Compares as numpy's allclose with equal_nan; integers exactly.  False with a description in
+ * `text`. */
+bool tensors_agree(const struct normc_tensor *got, const struct normc_tensor *expected,
+		   const struct settings *s, char *text, size_t size);
 
 #endif

@@ -32,16 +32,31 @@ static uint64_t random_bits(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-/* Small numbers: [-1, 1) for floats; 0 and 1 for bool; below 100 for integers, which are often indices into tables. */
+/* Small numbers: [-1, 1) for floats; 0 and 1 for bool; below 100 for integers, which are often
+ * indices into tables. */
 static double random_value(enum normc_elem elem, uint64_t *state)
 {
 	double unit = (double)(random_bits(state) >> 11) / 9007199254740992.0;
 	switch (elem) {
-	case NORMC_BOOL: case NORMC_U2: case NORMC_I2: case NORMC_U4: case NORMC_I4: return unit < 0.5 ? 0 : 1;
-	case NORMC_U8: case NORMC_I8: case NORMC_U16: case NORMC_I16: case NORMC_U32: case NORMC_I32: case NORMC_U64:
-	case NORMC_I64: return (double)(int64_t)(unit * 100);
-	case NORMC_F8E8M0: return 1;
-	default: return 2 * unit - 1;
+	case NORMC_BOOL:
+	case NORMC_U2:
+	case NORMC_I2:
+	case NORMC_U4:
+	case NORMC_I4:
+		return unit < 0.5 ? 0 : 1;
+	case NORMC_U8:
+	case NORMC_I8:
+	case NORMC_U16:
+	case NORMC_I16:
+	case NORMC_U32:
+	case NORMC_I32:
+	case NORMC_U64:
+	case NORMC_I64:
+		return (double)(int64_t)(unit * 100);
+	case NORMC_F8E8M0:
+		return 1;
+	default:
+		return 2 * unit - 1;
 	}
 }
 
@@ -62,7 +77,8 @@ static bool fill(struct arena *arena, struct diag *diag, void *user)
 	if (!t->data)
 		return diag_error(diag, (struct loc){0}, NORMC_LIMIT, "out of memory");
 	struct tensor values = tensor_load(arena, t->elem, t->rank, t->dim, t->data);
-	bool integers = random_value(t->elem, &(uint64_t){1}) == (int64_t)random_value(t->elem, &(uint64_t){1}) &&
+	bool integers = random_value(t->elem, &(uint64_t){1}) ==
+					(int64_t)random_value(t->elem, &(uint64_t){1}) &&
 			t->elem != NORMC_F8E8M0;
 	for (int64_t i = 0; i < values.count; i++) {
 		double value = f->ones ? 1 : random_value(t->elem, f->state);
@@ -76,7 +92,8 @@ static bool fill(struct arena *arena, struct diag *diag, void *user)
 }
 
 /* Made-up inputs; unknown dimensions become 1. */
-static enum normc_status make_inputs(const struct runner *r, const struct settings *s, struct normc_tensor *in)
+static enum normc_status make_inputs(const struct runner *r, const struct settings *s,
+				     struct normc_tensor *in)
 {
 	struct diag diag = {.sink = print_diagnostic};
 	uint64_t state = (uint64_t)s->seed;
@@ -87,8 +104,11 @@ static enum normc_status make_inputs(const struct runner *r, const struct settin
 		for (int32_t d = 0; d < port->rank; d++) {
 			in[i].dim[d] = port->dim[d] < 0 ? 1 : port->dim[d];
 			if (port->dim[d] < 0)
-				fprintf(stderr, "note: dimension %d%s%s of input '%s' is taken to be 1; --dim sets it\n",
-					(int)d, port->symbol[d][0] ? " = " : "", port->symbol[d], port->name);
+				fprintf(stderr,
+					"note: dimension %d%s%s of input '%s' is taken to be 1; "
+					"--dim sets it\n",
+					(int)d, port->symbol[d][0] ? " = " : "", port->symbol[d],
+					port->name);
 		}
 		struct filling f = {&in[i], &state, false};
 		if (!io_guard(&diag, fill, &f))
@@ -109,8 +129,9 @@ enum { MOST_RUNS = 100000, FEWEST_RUNS = 10 };
 static const double warm_up_ms = 300, measure_ms = 2000;
 
 /* Runs until there are enough times; the first runs are not counted. */
-static enum normc_status measure(struct runner *r, const struct settings *s, const struct normc_tensor *in,
-				 const struct normc_tensor *out, struct times *times)
+static enum normc_status measure(struct runner *r, const struct settings *s,
+				 const struct normc_tensor *in, const struct normc_tensor *out,
+				 struct times *times)
 {
 	struct normc_error error = {0};
 	double begin = now(), start = begin;
@@ -137,7 +158,8 @@ static double at_share(const struct times *times, double share)
 	double position = share * (double)(times->n - 1);
 	size_t low = (size_t)position;
 	double rest = position - (double)low;
-	return low + 1 < times->n ? times->ms[low] * (1 - rest) + times->ms[low + 1] * rest : times->ms[low];
+	return low + 1 < times->n ? times->ms[low] * (1 - rest) + times->ms[low + 1] * rest
+				  : times->ms[low];
 }
 
 /* ---- reporting ---- */
@@ -164,14 +186,16 @@ static void print_profile(const struct normc_profile_entry *const *entry, size_t
 	printf("\n%10s %7s %9s  kernel\n", "ms", "share", "GFLOP/s");
 	for (size_t i = 0; i < n; i++)
 		printf("%10.4f %6.2f%% %9.2f  %s\n", milliseconds(entry[i]),
-		       total > 0 ? 100 * entry[i]->seconds / total : 0, gflops(entry[i]), entry[i]->name);
+		       total > 0 ? 100 * entry[i]->seconds / total : 0, gflops(entry[i]),
+		       entry[i]->name);
 }
 
-static void print_summary(const struct settings *s, const struct runner *r, const struct times *times)
+static void print_summary(const struct settings *s, const struct runner *r,
+			  const struct times *times)
 {
 	printf("%s\n", s->paths.item[0]);
-	printf("  min %.3f ms   median %.3f ms   p90 %.3f ms   (%zu runs", times->ms[0], at_share(times, 0.5),
-	       at_share(times, 0.9), times->n);
+	printf("  min %.3f ms   median %.3f ms   p90 %.3f ms   (%zu runs", times->ms[0],
+	       at_share(times, 0.5), at_share(times, 0.9), times->n);
 	if (s->threads > 0)
 		printf(", %.0f threads", s->threads);
 	printf(")\n  workspace %.1f MiB\n", (double)normc_session_workspace(r->session) / 1048576);
@@ -187,7 +211,8 @@ static bool print_json(const struct settings *s, const struct runner *r, const s
 	cJSON_AddNumberToObject(root, "min_ms", times->ms[0]);
 	cJSON_AddNumberToObject(root, "median_ms", at_share(times, 0.5));
 	cJSON_AddNumberToObject(root, "p90_ms", at_share(times, 0.9));
-	cJSON_AddNumberToObject(root, "workspace_bytes", (double)normc_session_workspace(r->session));
+	cJSON_AddNumberToObject(root, "workspace_bytes",
+				(double)normc_session_workspace(r->session));
 	cJSON *kernels = s->profile ? cJSON_AddArrayToObject(root, "kernels") : NULL;
 	for (size_t i = 0; kernels && i < n; i++) {
 		cJSON *kernel = cJSON_CreateObject();
@@ -204,7 +229,8 @@ static bool print_json(const struct settings *s, const struct runner *r, const s
 	return text;
 }
 
-static enum normc_status report(const struct settings *s, const struct runner *r, const struct times *times)
+static enum normc_status report(const struct settings *s, const struct runner *r,
+				const struct times *times)
 {
 	size_t n = 0;
 	const struct normc_profile_entry *profile = normc_session_profile(r->session, &n);
@@ -253,14 +279,16 @@ enum normc_status command_bench(const struct settings *settings)
 {
 	struct runner r;
 	struct normc_error error;
-	enum normc_status status = runner_open(&r, settings, settings->paths.item[0], RUNNER_CHILD, &error);
+	enum normc_status status =
+			runner_open(&r, settings, settings->paths.item[0], RUNNER_CHILD, &error);
 
 	if (status && error.text[0])
 		complain(status, "%s", error.text);
 	if (!status) {
 		struct normc_tensor *in = calloc(r.n_inputs + 1, sizeof *in);
 		struct normc_tensor *out = calloc(r.n_outputs + 1, sizeof *out);
-		status = in && out ? bench(&r, settings, in, out) : complain(NORMC_LIMIT, "out of memory");
+		status = in && out ? bench(&r, settings, in, out)
+				   : complain(NORMC_LIMIT, "out of memory");
 		for (size_t i = 0; in && i < r.n_inputs; i++)
 			free(in[i].data);
 		for (size_t i = 0; out && i < r.n_outputs; i++)

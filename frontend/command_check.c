@@ -1,5 +1,5 @@
-/* normc check: ONNX test cases.  Each case runs in a process of its own with a time limit, and sends one line of text back,
- * so that a crash or an endless loop is only a failed case. */
+/* normc check: ONNX test cases.  Each case runs in a process of its own with a time limit, and
+ * sends one line of text back, so that a crash or an endless loop is only a failed case. */
 #define _GNU_SOURCE
 #include "command.h"
 
@@ -57,7 +57,8 @@ static size_t find_port(const struct normc_port *ports, size_t n, const char *na
 }
 
 /* Reads FOLDER/KIND_0.pb, FOLDER/KIND_1.pb, ... */
-static bool read_tensors(struct data_set *d, const char *kind, struct normc_tensor *tensor, struct verdict *v)
+static bool read_tensors(struct data_set *d, const char *kind, struct normc_tensor *tensor,
+			 struct verdict *v)
 {
 	bool inputs = !strcmp(kind, "input");
 	const struct normc_port *ports = inputs ? d->runner->inputs : d->runner->outputs;
@@ -85,7 +86,8 @@ static bool read_tensors(struct data_set *d, const char *kind, struct normc_tens
 	}
 	for (size_t i = 0; i < n; i++)
 		if (!tensor[i].data) {
-			snprintf(v->text, sizeof v->text, "%s %zu '%s' is not in %s", kind, i, ports[i].name, d->folder);
+			snprintf(v->text, sizeof v->text, "%s %zu '%s' is not in %s", kind, i,
+				 ports[i].name, d->folder);
 			v->status = NORMC_DIFFERENT;
 			return false;
 		}
@@ -99,7 +101,8 @@ static void compare_outputs(const struct data_set *d, struct verdict *v)
 		if (tensors_agree(&d->out[i], &d->expected[i], d->settings, text, sizeof text))
 			continue;
 		v->status = NORMC_DIFFERENT;
-		snprintf(v->text, sizeof v->text, "output %zu '%s' %s", i, d->runner->outputs[i].name, text);
+		snprintf(v->text, sizeof v->text, "output %zu '%s' %s", i,
+			 d->runner->outputs[i].name, text);
 		return;
 	}
 }
@@ -127,7 +130,8 @@ static void run_data_set(struct data_set *d, struct verdict *v)
 	clear(d->out, d->runner->n_outputs);
 }
 
-static void run_data_sets(struct runner *r, const struct settings *s, const char *path, struct verdict *v)
+static void run_data_sets(struct runner *r, const struct settings *s, const char *path,
+			  struct verdict *v)
 {
 	struct data_set d = {.runner = r, .settings = s};
 	char folder[PATH_BYTES];
@@ -256,7 +260,8 @@ static void check_case(const struct settings *s, const char *path, struct totals
 	if (!v.status && !s->quiet)
 		printf("pass %s\n", name);
 	else if (v.status)
-		printf("%s %s: %s\n", v.status == NORMC_UNSUPPORTED ? "unsupported" : "FAIL", name, v.text);
+		printf("%s %s: %s\n", v.status == NORMC_UNSUPPORTED ? "unsupported" : "FAIL", name,
+		       v.text);
 }
 
 static bool is_case(const char *path)
@@ -267,7 +272,8 @@ static bool is_case(const char *path)
 }
 
 /* A case, or a folder of cases in the order of their names. */
-static enum normc_status check_folder(const struct settings *s, const char *path, struct totals *totals)
+static enum normc_status check_folder(const struct settings *s, const char *path,
+				      struct totals *totals)
 {
 	struct dirent **entry = NULL;
 	int64_t cases = 0;
@@ -278,7 +284,8 @@ static enum normc_status check_folder(const struct settings *s, const char *path
 	}
 	int n = scandir(path, &entry, NULL, alphasort);
 	if (n < 0)
-		return complain(NORMC_IO, "cannot read the folder '%s': %s", path, strerrordesc_np(errno));
+		return complain(NORMC_IO, "cannot read the folder '%s': %s", path,
+				strerrordesc_np(errno));
 	for (int i = 0; i < n; i++) {
 		char inner[PATH_BYTES];
 		snprintf(inner, sizeof inner, "%.3500s/%s", path, entry[i]->d_name);
@@ -289,7 +296,8 @@ static enum normc_status check_folder(const struct settings *s, const char *path
 		free(entry[i]);
 	}
 	free(entry);
-	return cases ? NORMC_OK : complain(NORMC_IO, "there is no test case (model.onnx) in '%s'", path);
+	return cases ? NORMC_OK
+		     : complain(NORMC_IO, "there is no test case (model.onnx) in '%s'", path);
 }
 
 enum normc_status command_check(const struct settings *settings)
@@ -305,7 +313,7 @@ enum normc_status command_check(const struct settings *settings)
 		enum normc_status end = check_folder(settings, path, &totals);
 		status = status ? status : end;
 	}
-	printf("%lld passed, %lld failed, %lld unsupported\n", (long long)totals.passed, (long long)totals.failed,
-	       (long long)totals.unsupported);
+	printf("%lld passed, %lld failed, %lld unsupported\n", (long long)totals.passed,
+	       (long long)totals.failed, (long long)totals.unsupported);
 	return totals.failed ? NORMC_DIFFERENT : status;
 }

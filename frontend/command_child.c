@@ -49,6 +49,7 @@ enum normc_status in_child(const char *what, enum normc_status (*work)(void *use
 	}
 	while (waitpid(child, &status, 0) < 0)
 		if (errno != EINTR)
-			return complain(NORMC_BUG, "cannot wait for a process: %s", strerrordesc_np(errno));
+			return complain(NORMC_BUG, "cannot wait for a process: %s",
+					strerrordesc_np(errno));
 	return judge(what, status);
 }

@@ -1,5 +1,5 @@
-/* Compares results with expected ones: |got - expected| <= atol + rtol * |expected|, NaN equal to NaN, infinities equal to
- * themselves; integers exactly. */
+/* Compares results with expected ones: |got - expected| <= atol + rtol * |expected|, NaN equal to
+ * NaN, infinities equal to themselves; integers exactly. */
 #include "command.h"
 
 #include <math.h>
@@ -18,8 +18,16 @@ struct comparison {
 static bool is_float(enum normc_elem elem)
 {
 	switch (elem) {
-	case NORMC_F32: case NORMC_F64: case NORMC_F16: case NORMC_BF16: case NORMC_F8E4M3FN: case NORMC_F8E4M3FNUZ:
-	case NORMC_F8E5M2: case NORMC_F8E5M2FNUZ: case NORMC_F4E2M1: case NORMC_F8E8M0:
+	case NORMC_F32:
+	case NORMC_F64:
+	case NORMC_F16:
+	case NORMC_BF16:
+	case NORMC_F8E4M3FN:
+	case NORMC_F8E4M3FNUZ:
+	case NORMC_F8E5M2:
+	case NORMC_F8E5M2FNUZ:
+	case NORMC_F4E2M1:
+	case NORMC_F8E8M0:
 		return true;
 	default:
 		return false;
@@ -46,19 +54,23 @@ static void print_index(const struct tensor *t, int64_t k, char *text, size_t si
 	}
 	text[0] = 0;
 	for (int32_t d = 0; d < t->rank && n < size; d++)
-		n += (size_t)snprintf(text + n, size - n, "%s%lld", d ? "," : "", (long long)index[d]);
+		n += (size_t)snprintf(text + n, size - n, "%s%lld", d ? "," : "",
+				      (long long)index[d]);
 }
 
-static void print_difference(const struct comparison *c, const struct tensor *got, const struct tensor *expected,
-			     int64_t first, int64_t number)
+static void print_difference(const struct comparison *c, const struct tensor *got,
+			     const struct tensor *expected, int64_t first, int64_t number)
 {
 	char index[200];
 	print_index(expected, first, index, sizeof index);
 	if (is_float(got->elem))
-		snprintf(c->text, c->size, "differs at [%s]: got %.9g, expected %.9g (%lld of %lld elements)", index,
-			 got->f[first], expected->f[first], (long long)number, (long long)got->count);
+		snprintf(c->text, c->size,
+			 "differs at [%s]: got %.9g, expected %.9g (%lld of %lld elements)", index,
+			 got->f[first], expected->f[first], (long long)number,
+			 (long long)got->count);
 	else
-		snprintf(c->text, c->size, "differs at [%s]: got %lld, expected %lld (%lld of %lld elements)", index,
+		snprintf(c->text, c->size,
+			 "differs at [%s]: got %lld, expected %lld (%lld of %lld elements)", index,
 			 (long long)got->i[first], (long long)expected->i[first], (long long)number,
 			 (long long)got->count);
 }
@@ -67,9 +79,10 @@ static bool compare(struct arena *arena, struct diag *diag, void *user)
 {
 	const struct comparison *c = user;
 	(void)diag;
-	struct tensor got = tensor_load(arena, c->got->elem, c->got->rank, c->got->dim, c->got->data);
-	struct tensor expected = tensor_load(arena, c->expected->elem, c->expected->rank, c->expected->dim,
-					     c->expected->data);
+	struct tensor got =
+			tensor_load(arena, c->got->elem, c->got->rank, c->got->dim, c->got->data);
+	struct tensor expected = tensor_load(arena, c->expected->elem, c->expected->rank,
+					     c->expected->dim, c->expected->data);
 	int64_t first = -1, number = 0;
 	for (int64_t i = 0; i < got.count; i++) {
 		bool same = is_float(got.elem) ? close_enough(got.f[i], expected.f[i], c->settings)
@@ -86,13 +99,14 @@ static void print_shape(const struct normc_tensor *t, char *text, size_t size)
 {
 	size_t n = (size_t)snprintf(text, size, "%s[", normc_elem_name(t->elem));
 	for (int32_t d = 0; d < t->rank && n < size; d++)
-		n += (size_t)snprintf(text + n, size - n, "%s%lld", d ? "," : "", (long long)t->dim[d]);
+		n += (size_t)snprintf(text + n, size - n, "%s%lld", d ? "," : "",
+				      (long long)t->dim[d]);
 	if (n < size)
 		snprintf(text + n, size - n, "]");
 }
 
-bool tensors_agree(const struct normc_tensor *got, const struct normc_tensor *expected, const struct settings *s,
-		   char *text, size_t size)
+bool tensors_agree(const struct normc_tensor *got, const struct normc_tensor *expected,
+		   const struct settings *s, char *text, size_t size)
 {
 	struct comparison c = {got, expected, s, text, size};
 	struct diag diag = {0};

@@ -16,9 +16,10 @@ struct count {
 
 static bool is_norm(const char *op_type)
 {
-	static const char *const names[] = {"BatchNormalization", "GroupNormalization", "InstanceNormalization",
-					    "LayerNormalization", "LpNormalization", "MeanVarianceNormalization",
-					    "RMSNormalization", "SimplifiedLayerNormalization",
+	static const char *const names[] = {"BatchNormalization",    "GroupNormalization",
+					    "InstanceNormalization", "LayerNormalization",
+					    "LpNormalization",	     "MeanVarianceNormalization",
+					    "RMSNormalization",	     "SimplifiedLayerNormalization",
 					    "SkipLayerNormalization"};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (!strcmp(names[i], op_type))
@@ -36,19 +37,34 @@ static int by_name(const void *a, const void *b)
 static struct count *find_count(struct count *counts, uint32_t n, const struct source *s)
 {
 	for (uint32_t i = 0; i < n; i++)
-		if (!strcmp(counts[i].op_type, s->op_type) && !strcmp(counts[i].domain, s->domain ? s->domain : ""))
+		if (!strcmp(counts[i].op_type, s->op_type) &&
+		    !strcmp(counts[i].domain, s->domain ? s->domain : ""))
 			return &counts[i];
 	return NULL;
+}
+
+/* By node id: whether an output depends on it. */
+static bool *live_nodes(const struct graph *g)
+{
+	bool *live = arena_new(g->context->arena, bool, g->n_nodes + 1);
+	for (uint32_t i = 0; i < g->n_outputs; i++)
+		live[g->outputs[i]->id] = true;
+	for (uint32_t i = g->n_nodes; i-- > 0;)
+		for (uint32_t k = 0; live[i] && k < g->nodes[i]->n_in; k++)
+			live[g->nodes[i]->in[k]->id] = true;
+	return live;
 }
 
 /* A source is left if a node that normalizes, scales or divides still comes from it. */
 static void mark_left(const struct graph *g, bool *left, uint32_t n_sources)
 {
+	const bool *live = live_nodes(g);
 	for (uint32_t i = 0; i < g->n_nodes; i++) {
 		const struct node *n = g->nodes[i];
-		if ((n->op == OP_norm || n->op == OP_mul || n->op == OP_div) && n->loc.source < n_sources)
+		bool works = n->op == OP_norm || n->op == OP_mul || n->op == OP_div;
+		if (live[i] && works && n->loc.source < n_sources)
 			left[n->loc.source] = true;
-		for (int k = 0; op_info[n->op].kind == KIND_region && k < 2; k++)
+		for (int k = 0; live[i] && op_info[n->op].kind == KIND_region && k < 2; k++)
 			if (n->attr.region->region[k])
 				mark_left(n->attr.region->region[k], left, n_sources);
 	}
@@ -68,7 +84,8 @@ static void print_operators(struct compile *c)
 		struct count *found = find_count(counts, n, s);
 		if (!found) {
 			found = &counts[n++];
-			*found = (struct count){.op_type = s->op_type, .domain = s->domain ? s->domain : "",
+			*found = (struct count){.op_type = s->op_type,
+						.domain = s->domain ? s->domain : "",
 						.norm = is_norm(s->op_type)};
 		}
 		found->before++;
@@ -77,12 +94,12 @@ static void print_operators(struct compile *c)
 	qsort(counts, n, sizeof *counts, by_name);
 	printf("operators:\n");
 	for (uint32_t i = 0; i < n; i++)
-		printf("  %s%s%s: %u\n", counts[i].domain, counts[i].domain[0] ? "." : "", counts[i].op_type,
-		       counts[i].before);
+		printf("  %s%s%s: %u\n", counts[i].domain, counts[i].domain[0] ? "." : "",
+		       counts[i].op_type, counts[i].before);
 	for (uint32_t i = 0; i < n; i++)
 		if (counts[i].norm)
-			printf("%s: %u in the model, %u after rewriting\n", counts[i].op_type, counts[i].before,
-			       counts[i].after);
+			printf("%s: %u in the model, %u after rewriting\n", counts[i].op_type,
+			       counts[i].before, counts[i].after);
 }
 
 /* ---- totals ---- */
@@ -110,17 +127,17 @@ static void print_ports(struct compile *c)
 }
 
 /* Elements of the live constants that have more than one, sub-graphs included. */
-static uint64_t count_parameters(struct compile *c, const struct graph *g)
+static uint64_t count_parameters(const struct graph *g)
 {
-	uint32_t *uses = graph_uses(g, c->context.arena);
+	const bool *live = live_nodes(g);
 	uint64_t n = 0;
 	for (uint32_t i = 0; i < g->n_nodes; i++) {
 		const struct node *node = g->nodes[i];
-		if (node->op == OP_constant && uses[i])
+		if (node->op == OP_constant && live[i])
 			n += node->attr.data->bytes / normc_elem_size(node->type.elem);
-		for (int k = 0; op_info[node->op].kind == KIND_region && k < 2; k++)
+		for (int k = 0; live[i] && op_info[node->op].kind == KIND_region && k < 2; k++)
 			if (node->attr.region->region[k])
-				n += count_parameters(c, node->attr.region->region[k]);
+				n += count_parameters(node->attr.region->region[k]);
 	}
 	return n;
 }
@@ -135,14 +152,14 @@ static void print_totals(struct compile *c)
 		if (c->program->kernels[i]->flops)
 			flops = dim_add(dims, flops, c->program->kernels[i]->flops);
 	dim_print(dims, flops, text, sizeof text);
-	printf("parameters: %llu\n", (unsigned long long)count_parameters(c, c->imported));
+	printf("parameters: %llu\n", (unsigned long long)count_parameters(c->imported));
 	if (dim_is_const(flops))
 		printf("floating-point operations: %.4g G\n", (double)flops->value * 1e-9);
 	else
 		printf("floating-point operations: %s\n", text);
 	dim_print(dims, c->program->workspace, text, sizeof text);
-	printf("kernels: %u\nworkspace: %s bytes\nweights: %llu bytes\n", c->program->n_kernels, text,
-	       (unsigned long long)c->program->weights_bytes);
+	printf("kernels: %u\nworkspace: %s bytes\nweights: %llu bytes\n", c->program->n_kernels,
+	       text, (unsigned long long)c->program->weights_bytes);
 }
 
 static bool inspect(struct compile *c, void *user)

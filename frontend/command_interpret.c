@@ -1,4 +1,5 @@
-/* A model run by the interpreter: the oracle for compiled code, with the same ports and the same checks of inputs. */
+/* A model run by the interpreter: the oracle for compiled code, with the same ports and the same
+ * checks of inputs. */
 #include "command.h"
 
 #include <stdlib.h>
@@ -38,7 +39,8 @@ static bool make_ports(struct compile *c, void *user)
 		return false;
 	const struct graph *g = it->graph = it->rewritten ? c->graph : c->imported;
 	struct normc_port *inputs = arena_new(c->context.arena, struct normc_port, g->n_inputs + 1);
-	struct normc_port *outputs = arena_new(c->context.arena, struct normc_port, g->n_outputs + 1);
+	struct normc_port *outputs =
+			arena_new(c->context.arena, struct normc_port, g->n_outputs + 1);
 	for (uint32_t i = 0; i < g->n_inputs; i++)
 		inputs[i] = make_port(c, g->inputs[i]->attr.port->name, &g->inputs[i]->type);
 	for (uint32_t i = 0; i < g->n_outputs; i++)
@@ -56,8 +58,8 @@ static void take_error(const struct compile *c, struct normc_error *error)
 	memcpy(error->text, c->diag.first, sizeof error->text);
 }
 
-enum normc_status interpreter_open(struct runner *r, const struct settings *s, const char *path, bool silent,
-				   struct normc_error *error)
+enum normc_status interpreter_open(struct runner *r, const struct settings *s, const char *path,
+				   bool silent, struct normc_error *error)
 {
 	struct normc_options options = settings_options(s);
 	struct interpreter *it = calloc(1, sizeof *it);
@@ -89,7 +91,8 @@ static bool wrong(struct compile *c, const char *name, const char *what)
 }
 
 /* The values of all symbols, from where they are defined. */
-static bool solve(struct compile *c, const struct interpreter *it, const struct tensor *in, int64_t *symbols)
+static bool solve(struct compile *c, const struct interpreter *it, const struct tensor *in,
+		  int64_t *symbols)
 {
 	const struct dims *dims = c->context.dims;
 	for (uint32_t i = 0; i < dims->n_symbols; i++) {
@@ -103,20 +106,23 @@ static bool solve(struct compile *c, const struct interpreter *it, const struct 
 	return true;
 }
 
-static bool check_input(struct compile *c, const struct node *n, const struct tensor *t, const int64_t *symbols)
+static bool check_input(struct compile *c, const struct node *n, const struct tensor *t,
+			const int64_t *symbols)
 {
 	const char *name = n->attr.port->name;
 	for (int32_t d = 0; d < t->rank; d++) {
 		int64_t extent = -1;
 		if (!dim_eval(n->type.dim[d], symbols, &extent) || extent != t->dim[d])
-			return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
-					  "dimension %d of input '%s' is %lld, but %lld is expected", d, name,
-					  (long long)t->dim[d], (long long)extent);
+			return diag_error(
+					&c->diag, (struct loc){0}, NORMC_USAGE,
+					"dimension %d of input '%s' is %lld, but %lld is expected",
+					d, name, (long long)t->dim[d], (long long)extent);
 	}
 	return true;
 }
 
-static bool load_inputs(struct compile *c, const struct interpreter *it, struct arena *arena, struct tensor *in)
+static bool load_inputs(struct compile *c, const struct interpreter *it, struct arena *arena,
+			struct tensor *in)
 {
 	for (uint32_t i = 0; i < it->graph->n_inputs; i++) {
 		const struct node *n = it->graph->inputs[i];
@@ -159,11 +165,12 @@ static bool interpret(struct compile *c, void *user)
 	for (uint32_t i = 0; i < it->graph->n_inputs; i++)
 		if (!check_input(c, it->graph->inputs[i], &in[i], symbols))
 			return false;
-	return eval_graph(it->graph, EVAL_ROUND, symbols, in, out, arena) && store_outputs(c, it, out);
+	return eval_graph(it->graph, EVAL_ROUND, symbols, in, out, arena) &&
+	       store_outputs(c, it, out);
 }
 
-enum normc_status interpreter_run(struct runner *r, const struct normc_tensor *in, struct normc_tensor *out,
-				  struct normc_error *error)
+enum normc_status interpreter_run(struct runner *r, const struct normc_tensor *in,
+				  struct normc_tensor *out, struct normc_error *error)
 {
 	struct interpreter *it = r->interpreter;
 	it->in = in;

@@ -1,5 +1,5 @@
-/* Opens a model for the commands that run it: a shared library as it is, an ONNX file by compiling it (in a child process
- * if asked), or interpreted. */
+/* Opens a model for the commands that run it: a shared library as it is, an ONNX file by compiling
+ * it (in a child process if asked), or interpreted. */
 #include "command.h"
 
 #include <stdlib.h>
@@ -92,10 +92,13 @@ static bool is_library(const char *path)
 	return n > 3 && !strcmp(path + n - 3, ".so");
 }
 
-enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path, enum runner_mode mode,
-			      struct normc_error *error)
+enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path,
+			      enum runner_mode mode, struct normc_error *error)
 {
-	struct job job = {.settings = s, .path = path, .error = error, .silent = mode == RUNNER_INSIDE};
+	struct job job = {.settings = s,
+			  .path = path,
+			  .error = error,
+			  .silent = mode == RUNNER_INSIDE};
 	struct normc_session_options options = {sizeof options, (int32_t)s->threads, s->profile};
 	enum normc_status status;
 
@@ -126,8 +129,8 @@ static bool allocate(const struct runner *r, struct normc_tensor *out)
 	return ok;
 }
 
-enum normc_status runner_run(struct runner *r, const struct normc_tensor *in, struct normc_tensor *out,
-			     struct normc_error *error)
+enum normc_status runner_run(struct runner *r, const struct normc_tensor *in,
+			     struct normc_tensor *out, struct normc_error *error)
 {
 	memset(out, 0, r->n_outputs * sizeof *out);
 	if (r->interpreter)

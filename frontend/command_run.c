@@ -9,7 +9,8 @@
 
 #include "io.h"
 
-/* Which input `given` ("NAME=FILE" or "FILE") is for, and its file; names may contain '='. -1 after a message. */
+/* Which input `given` ("NAME=FILE" or "FILE") is for, and its file; names may contain '='. -1 after
+ * a message. */
 static int32_t find_input(const struct runner *r, const char *given, const char **file)
 {
 	for (const char *equals = strchr(given, '='); equals; equals = strchr(equals + 1, '='))
@@ -22,13 +23,15 @@ static int32_t find_input(const struct runner *r, const char *given, const char 
 	*file = given;
 	if (r->n_inputs == 1 && !strchr(given, '='))
 		return 0;
-	complain(NORMC_USAGE, "--input %s: the model has no input of that name; its inputs are:", given);
+	complain(NORMC_USAGE,
+		 "--input %s: the model has no input of that name; its inputs are:", given);
 	for (size_t i = 0; i < r->n_inputs; i++)
 		fprintf(stderr, "  %s\n", r->inputs[i].name);
 	return -1;
 }
 
-static enum normc_status read_inputs(const struct runner *r, const struct settings *s, struct normc_tensor *in)
+static enum normc_status read_inputs(const struct runner *r, const struct settings *s,
+				     struct normc_tensor *in)
 {
 	struct diag diag = {.sink = print_diagnostic};
 	for (int32_t k = 0; k < s->inputs.n; k++) {
@@ -54,8 +57,10 @@ static bool plain_character(char c)
 	return isalnum((unsigned char)c) || c == '_' || c == '.' || c == '-';
 }
 
-/* DIR/NAME.npy with a name that is fit for a file; the number tells outputs apart whose names become equal. */
-static void output_path(const struct runner *r, const struct settings *s, size_t number, char *path, size_t size)
+/* DIR/NAME.npy with a name that is fit for a file; the number tells outputs apart whose names
+ * become equal. */
+static void output_path(const struct runner *r, const struct settings *s, size_t number, char *path,
+			size_t size)
 {
 	const char *name = r->outputs[number].name;
 	char plain[200];
@@ -64,12 +69,13 @@ static void output_path(const struct runner *r, const struct settings *s, size_t
 		plain[n] = plain_character(name[n]) ? name[n] : '_';
 	plain[n] = 0;
 	/* "", "." and ".." are no file names, but "..npy" is one */
-	snprintf(path, size, "%s%s%s.npy", s->output_dir ? s->output_dir : "", s->output_dir ? "/" : "",
-		 n ? plain : "_");
+	snprintf(path, size, "%s%s%s.npy", s->output_dir ? s->output_dir : "",
+		 s->output_dir ? "/" : "", n ? plain : "_");
 }
 
 /* Whether an earlier output has the same file. */
-static bool path_is_taken(const struct runner *r, const struct settings *s, size_t number, const char *path)
+static bool path_is_taken(const struct runner *r, const struct settings *s, size_t number,
+			  const char *path)
 {
 	char other[4096];
 	for (size_t i = 0; i < number; i++) {
@@ -85,7 +91,8 @@ static enum normc_status write_outputs(const struct runner *r, const struct sett
 {
 	struct diag diag = {.sink = print_diagnostic};
 	if (s->output_dir && mkdir(s->output_dir, 0777) && errno != EEXIST)
-		return complain(NORMC_IO, "cannot make the folder '%s': %s", s->output_dir, strerror(errno));
+		return complain(NORMC_IO, "cannot make the folder '%s': %s", s->output_dir,
+				strerror(errno));
 	for (size_t i = 0; i < r->n_outputs; i++) {
 		char path[4096];
 		output_path(r, s, i, path, sizeof path);

@@ -1,9 +1,10 @@
 /* The public compile calls, and the whole pipeline on one page:
  *
- *	model file -> import_model -> graph -> passes_run -> graph -> program_new -> kernels -> codegen_emit -> object
+ *	model file -> import_model -> graph -> passes_run -> graph -> program_new -> kernels ->
+ *codegen_emit -> object
  *
- * Everything that a call allocates lies in one arena or belongs to LLVM; compile_end frees both.  When memory is spent the
- * arena jumps to compile_guard.
+ * Everything that a call allocates lies in one arena or belongs to LLVM; compile_end frees both.
+ *When memory is spent the arena jumps to compile_guard.
  */
 #include "compile.h"
 
@@ -72,7 +73,8 @@ static bool open_context(struct compile *c, void *user)
 	return true;
 }
 
-void compile_begin(struct compile *c, const struct normc_model *model, const struct normc_options *options)
+void compile_begin(struct compile *c, const struct normc_model *model,
+		   const struct normc_options *options)
 {
 	memset(c, 0, sizeof *c);
 	/* the lock makes the change invisible to others */
@@ -140,7 +142,8 @@ static bool open_model(struct normc_model *made, struct diag *diag)
 	if (!setjmp(out))
 		made->model = model_open(&made->memory, diag, made->path);
 	else
-		diag_error(diag, (struct loc){0}, NORMC_LIMIT, "out of memory: the compiler may take %zu MiB",
+		diag_error(diag, (struct loc){0}, NORMC_LIMIT,
+			   "out of memory: the compiler may take %zu MiB",
 			   made->memory.limit >> 20);
 	made->memory.out = NULL;
 	return made->model;
@@ -210,7 +213,8 @@ enum normc_status normc_compile_file(const struct normc_model *model, const char
 
 	compile_begin(&c, model, options);
 	if (folder_make(&c.diag, path, folder, sizeof folder))
-		compile_guard(&c, artefact_write, &(struct artefact){.path = path, .folder = folder});
+		compile_guard(&c, artefact_write,
+			      &(struct artefact){.path = path, .folder = folder});
 	folder_remove(folder);
 	return compile_end(&c, error);
 }

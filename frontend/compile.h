@@ -1,4 +1,5 @@
-/* The pipeline, for the public calls (compile.c), the files that come out of it (artefact.c) and the command line. */
+/* The pipeline, for the public calls (compile.c), the files that come out of it (artefact.c) and
+ * the command line. */
 #ifndef NORMC_FRONTEND_COMPILE_H
 #define NORMC_FRONTEND_COMPILE_H
 
@@ -12,7 +13,8 @@
 #include "pass.h"
 
 struct normc_model {
-	pthread_mutex_t lock; /* one compile call at a time: tensors are decoded into the model's arena */
+	pthread_mutex_t lock; /* one compile call at a time: tensors are decoded into the model's
+				 arena */
 	struct memory memory; /* of the model and of the compile call that runs */
 	struct model *model;
 	char *path;
@@ -28,16 +30,17 @@ struct compile {
 	struct codegen_options codegen;
 	struct diag diag;
 	struct context context;
-	struct graph *imported;  /* STAGE_IMPORTED */
-	struct graph *graph;     /* STAGE_OPTIMISED */
-	struct target *target;   /* STAGE_LOWERED */
+	struct graph *imported;	 /* STAGE_IMPORTED */
+	struct graph *graph;	 /* STAGE_OPTIMISED */
+	struct target *target;	 /* STAGE_LOWERED */
 	struct program *program; /* STAGE_LOWERED */
 	struct emitted *emitted; /* STAGE_EMITTED */
 };
 
-/* Begins a call on a model, which is locked until compile_end; `options` may be NULL.  The caller may then set passes, codegen
- * and the sink of diag. */
-void compile_begin(struct compile *c, const struct normc_model *model, const struct normc_options *options);
+/* Begins a call on a model, which is locked until compile_end; `options` may be NULL.  The caller
+ * may then set passes, codegen and the sink of diag. */
+void compile_begin(struct compile *c, const struct normc_model *model,
+		   const struct normc_options *options);
 /* Frees everything.  Fills `error` (may be NULL) from the first report and returns its status. */
 enum normc_status compile_end(struct compile *c, struct normc_error *error);
 
@@ -48,7 +51,8 @@ bool compile_to(struct compile *c, enum stage stage);
 
 /* ---- artefact.c ---- */
 
-/* A new, empty folder in the folder of `beside`, or for temporary files if that is NULL; its path into `folder`. */
+/* A new, empty folder in the folder of `beside`, or for temporary files if that is NULL; its path
+ * into `folder`. */
 bool folder_make(struct diag *diag, const char *beside, char *folder, size_t size);
 /* Removes a folder and the files in it. */
 void folder_remove(const char *folder);
@@ -56,7 +60,8 @@ void folder_remove(const char *folder);
 /* Guarded steps.  The first writes the files that folder_load takes; `user` is the folder. */
 bool artefact_loadable(struct compile *c, void *user);
 /* Makes a program of them in this process. */
-enum normc_status folder_load(struct normc_program **program, const char *folder, struct normc_error *error);
+enum normc_status folder_load(struct normc_program **program, const char *folder,
+			      struct normc_error *error);
 
 /* Writes an artefact, by the suffix of its path, and its header. */
 struct artefact {

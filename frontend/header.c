@@ -1,7 +1,9 @@
-/* The C header of a compiled model: what goes in and out, and typed entry points for callers without a session.
+/* The C header of a compiled model: what goes in and out, and typed entry points for callers
+ * without a session.
  *
- * Unknown extents are parameters, in the order of the symbols; unknown values that are elements of an input are read from
- * that input.  Names come from the model and may hold anything, so they are made identifiers, and harmless in comments.
+ * Unknown extents are parameters, in the order of the symbols; unknown values that are elements of
+ * an input are read from that input.  Names come from the model and may hold anything, so they are
+ * made identifiers, and harmless in comments.
  */
 #include "compile.h"
 
@@ -10,14 +12,18 @@
 #include <string.h>
 
 static const char *const reserved[] = {
-		"asm", "auto", "bool", "break", "case", "catch", "char", "class", "const", "continue",
-		"default", "delete", "do", "double", "else", "enum", "explicit", "export", "extern", "false",
-		"float", "for", "friend", "goto", "if", "inline", "int", "int8_t", "int16_t", "int32_t",
-		"int64_t", "long", "mutable", "namespace", "new", "operator", "private", "protected",
-		"public", "register", "restrict", "return", "short", "signed", "size_t", "sizeof", "static",
-		"struct", "switch", "template", "this", "throw", "true", "try", "typedef", "typeid",
-		"typename", "uint8_t", "uint16_t", "uint32_t", "uint64_t", "union", "unsigned", "using",
-		"virtual", "void", "volatile", "weights", "while", "workspace",
+		"asm",	    "auto",	 "bool",     "break",	  "case",     "catch",
+		"char",	    "class",	 "const",    "continue",  "default",  "delete",
+		"do",	    "double",	 "else",     "enum",	  "explicit", "export",
+		"extern",   "false",	 "float",    "for",	  "friend",   "goto",
+		"if",	    "inline",	 "int",	     "int8_t",	  "int16_t",  "int32_t",
+		"int64_t",  "long",	 "mutable",  "namespace", "new",      "operator",
+		"private",  "protected", "public",   "register",  "restrict", "return",
+		"short",    "signed",	 "size_t",   "sizeof",	  "static",   "struct",
+		"switch",   "template",	 "this",     "throw",	  "true",     "try",
+		"typedef",  "typeid",	 "typename", "uint8_t",	  "uint16_t", "uint32_t",
+		"uint64_t", "union",	 "unsigned", "using",	  "virtual",  "void",
+		"volatile", "weights",	 "while",    "workspace",
 };
 
 static bool is_reserved(const char *name)
@@ -75,16 +81,30 @@ static const char *parameter_name(struct names *names, const char *name)
 static const char *c_type(enum normc_elem elem)
 {
 	switch (elem) {
-	case NORMC_F32: return "float";
-	case NORMC_F64: return "double";
-	case NORMC_I64: return "int64_t";
-	case NORMC_U64: return "uint64_t";
-	case NORMC_I32: return "int32_t";
-	case NORMC_U32: return "uint32_t";
-	case NORMC_I16: return "int16_t";
-	case NORMC_I8: case NORMC_I4: case NORMC_I2: return "int8_t";
-	case NORMC_U16: case NORMC_F16: case NORMC_BF16: return "uint16_t";
-	default: return "uint8_t";
+	case NORMC_F32:
+		return "float";
+	case NORMC_F64:
+		return "double";
+	case NORMC_I64:
+		return "int64_t";
+	case NORMC_U64:
+		return "uint64_t";
+	case NORMC_I32:
+		return "int32_t";
+	case NORMC_U32:
+		return "uint32_t";
+	case NORMC_I16:
+		return "int16_t";
+	case NORMC_I8:
+	case NORMC_I4:
+	case NORMC_I2:
+		return "int8_t";
+	case NORMC_U16:
+	case NORMC_F16:
+	case NORMC_BF16:
+		return "uint16_t";
+	default:
+		return "uint8_t";
 	}
 }
 
@@ -93,7 +113,8 @@ static const char *comment_text(struct arena *arena, const char *name)
 {
 	char *text = arena_string(arena, name);
 	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 127 || (*c == '/' && c > text && c[-1] == '*') ||
+		if ((unsigned char)*c < ' ' || *c == 127 ||
+		    (*c == '/' && c > text && c[-1] == '*') ||
 		    (*c == '*' && c > text && c[-1] == '/') || *c == '\\')
 			*c = '?';
 	return text;
@@ -141,11 +162,13 @@ static void print_symbols(const struct header *h)
 		const struct symbol *s = &dims->symbols[i];
 		const char *name = s->name && *s->name ? s->name : "";
 		if (!h->symbols[i])
-			fprintf(h->file, " * s%u%s%s: element %u of input %s\n", i, *name ? " = " : "",
-				comment_text(h->arena, name), s->index, h->inputs[s->input]);
+			fprintf(h->file, " * s%u%s%s: element %u of input %s\n", i,
+				*name ? " = " : "", comment_text(h->arena, name), s->index,
+				h->inputs[s->input]);
 		else if (strcmp(name, h->symbols[i]) != 0)
-			fprintf(h->file, " * %s: dimension %u of input %s ('%s')\n", h->symbols[i], s->index,
-				h->inputs[s->input], *name ? comment_text(h->arena, name) : "s?");
+			fprintf(h->file, " * %s: dimension %u of input %s ('%s')\n", h->symbols[i],
+				s->index, h->inputs[s->input],
+				*name ? comment_text(h->arena, name) : "s?");
 		else
 			fprintf(h->file, " * %s: dimension %u of input %s\n", name, s->index,
 				h->inputs[s->input]);
@@ -168,8 +191,9 @@ static void print_comment(const struct header *h)
 	const char *slash = strrchr(c->model->path, '/');
 	char text[300];
 
-	fprintf(h->file, "/* %s: compiled by normc %d.%d from %s.\n *\n", c->codegen.symbol, NORMC_VERSION_MAJOR,
-		NORMC_VERSION_MINOR, comment_text(h->arena, slash ? slash + 1 : c->model->path));
+	fprintf(h->file, "/* %s: compiled by normc %d.%d from %s.\n *\n", c->codegen.symbol,
+		NORMC_VERSION_MAJOR, NORMC_VERSION_MINOR,
+		comment_text(h->arena, slash ? slash + 1 : c->model->path));
 	print_ports(h, "Inputs (dense, row-major):", true);
 	print_ports(h, "Outputs:", false);
 	print_symbols(h);
@@ -178,7 +202,9 @@ static void print_comment(const struct header *h)
 		has_entry_points(h) ? "; " : "", has_entry_points(h) ? c->codegen.symbol : "",
 		has_entry_points(h) ? "_workspace says how much memory a run needs in all" : "");
 	if (c->program->weights_bytes && c->codegen.weights_file)
-		fprintf(h->file, " * Weights: %llu bytes in the file '%s', to be mapped at a multiple of 64 bytes.\n",
+		fprintf(h->file,
+			" * Weights: %llu bytes in the file '%s', to be mapped at a multiple of 64 "
+			"bytes.\n",
 			(unsigned long long)c->program->weights_bytes,
 			comment_text(h->arena, c->codegen.weights_file));
 	else
@@ -205,9 +231,13 @@ static void print_run(const struct header *h)
 	const char *symbol = h->c->codegen.symbol;
 	bool beside = h->c->codegen.weights_file && h->c->program->weights_bytes;
 
-	fprintf(h->file, "/* Runs the model in the calling thread. `workspace` is aligned to 64 bytes and used by one "
-			 "call at a time;\n * no tensor may overlap another one. Returns 0, or an enum normc_status "
-			 "of normc.h. */\nint %s_run(", symbol);
+	fprintf(h->file,
+		"/* Runs the model in the calling thread. `workspace` is aligned to 64 bytes and "
+		"used by one "
+		"call at a time;\n * no tensor may overlap another one. Returns 0, or an enum "
+		"normc_status "
+		"of normc.h. */\nint %s_run(",
+		symbol);
 	if (print_extents(h))
 		fprintf(h->file, ", ");
 	for (uint32_t i = 0; i < g->n_inputs; i++)
@@ -221,16 +251,22 @@ static void print_functions(const struct header *h)
 {
 	const char *symbol = h->c->codegen.symbol;
 	if (has_entry_points(h)) {
-		fprintf(h->file, "/* Bytes of workspace that %s_run needs. */\nsize_t %s_workspace(", symbol, symbol);
+		fprintf(h->file,
+			"/* Bytes of workspace that %s_run needs. */\nsize_t %s_workspace(", symbol,
+			symbol);
 		if (!print_extents(h))
 			fprintf(h->file, "void");
 		fprintf(h->file, ");\n\n");
 		print_run(h);
 	} else {
-		fprintf(h->file, "/* Shapes depend on the contents of inputs, so that there are no typed entry points. */\n\n");
+		fprintf(h->file, "/* Shapes depend on the contents of inputs, so that there are no "
+				 "typed entry points. */\n\n");
 	}
-	fprintf(h->file, "/* For normc_program_from_module of normc.h: several threads, shapes that are checked. */\n"
-			 "struct normc_module;\nvoid %s_module(struct normc_module *module);\n", symbol);
+	fprintf(h->file,
+		"/* For normc_program_from_module of normc.h: several threads, shapes that are "
+		"checked. */\n"
+		"struct normc_module;\nvoid %s_module(struct normc_module *module);\n",
+		symbol);
 }
 
 static void choose_parameters(struct header *h)
@@ -246,7 +282,8 @@ static void choose_parameters(struct header *h)
 		const char *name = dims->symbols[i].name;
 		if (!dims->symbols[i].element)
 			h->symbols[i] = parameter_name(
-					&names, name && *name ? name : arena_printf(h->arena, "dim%u", i));
+					&names,
+					name && *name ? name : arena_printf(h->arena, "dim%u", i));
 	}
 	for (uint32_t i = 0; i < g->n_inputs; i++)
 		h->inputs[i] = parameter_name(&names, g->inputs[i]->attr.port->name);
@@ -265,7 +302,8 @@ bool header_write(const struct compile *c, FILE *file)
 	choose_parameters(&h);
 	fprintf(file, "#ifndef %s\n#define %s\n\n", guard, guard);
 	print_comment(&h);
-	fprintf(file, "\n#include <stddef.h>\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
+	fprintf(file, "\n#include <stddef.h>\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern "
+		      "\"C\" {\n#endif\n\n");
 	print_functions(&h);
 	fprintf(file, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
 	return !ferror(file);

@@ -11,7 +11,8 @@
 
 static const struct loc nowhere = {0};
 
-bool io_guard(struct diag *diag, bool (*step)(struct arena *arena, struct diag *diag, void *user), void *user)
+bool io_guard(struct diag *diag, bool (*step)(struct arena *arena, struct diag *diag, void *user),
+	      void *user)
 {
 	jmp_buf out;
 	struct memory memory = {.limit = SIZE_MAX, .out = &out};
@@ -32,7 +33,8 @@ bool io_bytes(const struct normc_tensor *tensor, size_t *bytes)
 {
 	*bytes = normc_elem_size(tensor->elem);
 	for (int32_t i = 0; i < tensor->rank; i++)
-		if (tensor->dim[i] < 0 || __builtin_mul_overflow(*bytes, (size_t)tensor->dim[i], bytes))
+		if (tensor->dim[i] < 0 ||
+		    __builtin_mul_overflow(*bytes, (size_t)tensor->dim[i], bytes))
 			return false;
 	return true;
 }
@@ -66,7 +68,8 @@ static bool read_proto(struct arena *arena, struct diag *diag, void *user)
 	return true;
 }
 
-bool io_read_proto(struct diag *diag, const char *path, struct normc_tensor *tensor, char *name, size_t size)
+bool io_read_proto(struct diag *diag, const char *path, struct normc_tensor *tensor, char *name,
+		   size_t size)
 {
 	struct proto p = {path, tensor, name, size};
 	tensor->data = NULL;
@@ -98,7 +101,8 @@ static bool read_file(struct diag *diag, const char *path, unsigned char **bytes
 	return diag_error(diag, nowhere, NORMC_IO, "cannot read '%.300s'", path);
 }
 
-static bool read_numpy(struct diag *diag, const struct io_source *source, bool zip, struct normc_tensor *tensor)
+static bool read_numpy(struct diag *diag, const struct io_source *source, bool zip,
+		       struct normc_tensor *tensor)
 {
 	unsigned char *bytes = NULL;
 	size_t n = 0;
@@ -141,7 +145,8 @@ bool io_read(struct diag *diag, const struct io_source *source, struct normc_ten
 		ok = io_read_proto(diag, source->path, tensor, NULL, 0);
 	else
 		return diag_error(diag, nowhere, NORMC_USAGE,
-				  "'%.300s': inputs are read from .npy, .npz and .pb files", source->path);
+				  "'%.300s': inputs are read from .npy, .npz and .pb files",
+				  source->path);
 	if (ok && stands_for(tensor->elem, source->want))
 		tensor->elem = source->want;
 	return ok;

@@ -1,5 +1,6 @@
-/* numpy's .npy format, versions 1 to 3: a magic number, the length of a header, the header (a Python dictionary as text with
- * exactly three keys), the elements. Only arrays of numbers; big-endian ones and Fortran order are turned round. */
+/* numpy's .npy format, versions 1 to 3: a magic number, the length of a header, the header (a
+ * Python dictionary as text with exactly three keys), the elements. Only arrays of numbers;
+ * big-endian ones and Fortran order are turned round. */
 #define _GNU_SOURCE
 #include "io.h"
 
@@ -98,8 +99,8 @@ static bool parse_shape(struct diag *diag, const char *text, struct normc_tensor
 	}
 }
 
-static bool parse_header(struct diag *diag, const unsigned char *bytes, size_t n, struct normc_tensor *tensor,
-			 struct header *h)
+static bool parse_header(struct diag *diag, const unsigned char *bytes, size_t n,
+			 struct normc_tensor *tensor, struct header *h)
 {
 	if (n < 12 || memcmp(bytes, "\x93NUMPY", 6) != 0 || bytes[6] < 1 || bytes[6] > 3)
 		return malformed(diag, "wrong magic number");
@@ -116,7 +117,7 @@ static bool parse_header(struct diag *diag, const unsigned char *bytes, size_t n
 	h->fortran = order && *order == 'T';
 	h->data = start + length;
 	bool ok = order ? parse_type(diag, value_of(text, "descr"), h) &&
-				    parse_shape(diag, value_of(text, "shape"), tensor)
+						  parse_shape(diag, value_of(text, "shape"), tensor)
 			: malformed(diag, "no order of elements");
 	free(text);
 	tensor->elem = h->elem;
@@ -130,8 +131,8 @@ static void copy_element(unsigned char *to, const unsigned char *from, size_t si
 }
 
 /* Elements into row-major order and this machine's byte order. */
-static void copy_elements(const struct normc_tensor *tensor, const struct header *h, const unsigned char *from,
-			  size_t bytes)
+static void copy_elements(const struct normc_tensor *tensor, const struct header *h,
+			  const unsigned char *from, size_t bytes)
 {
 	size_t size = normc_elem_size(tensor->elem), count = bytes / size;
 	int64_t index[NORMC_MAX_RANK] = {0}, stride[NORMC_MAX_RANK];
@@ -146,7 +147,8 @@ static void copy_elements(const struct normc_tensor *tensor, const struct header
 		int64_t at = 0;
 		for (int32_t d = 0; d < tensor->rank; d++)
 			at += index[d] * stride[d];
-		copy_element((unsigned char *)tensor->data + k * size, from + (size_t)at * size, size, h->swapped);
+		copy_element((unsigned char *)tensor->data + k * size, from + (size_t)at * size,
+			     size, h->swapped);
 		for (int32_t d = tensor->rank - 1; d >= 0 && ++index[d] == tensor->dim[d]; d--)
 			index[d] = 0;
 	}
@@ -181,13 +183,17 @@ static void write_header(FILE *file, const struct normc_tensor *tensor)
 	size_t n = 0;
 
 	if (!kind)
-		kind = kind_text(normc_elem_size(elem) == 2 ? NORMC_U16
+		kind = kind_text(normc_elem_size(elem) == 2		? NORMC_U16
 				 : elem == NORMC_I4 || elem == NORMC_I2 ? NORMC_I8
 									: NORMC_U8);
 	for (int32_t i = 0; i < tensor->rank; i++)
-		n += (size_t)snprintf(shape + n, sizeof shape - n, "%lld%s", (long long)tensor->dim[i],
-				      tensor->rank == 1 ? "," : i + 1 < tensor->rank ? ", " : "");
-	int length = snprintf(text, sizeof text, "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }",
+		n += (size_t)snprintf(shape + n, sizeof shape - n, "%lld%s",
+				      (long long)tensor->dim[i],
+				      tensor->rank == 1	     ? ","
+				      : i + 1 < tensor->rank ? ", "
+							     : "");
+	int length = snprintf(text, sizeof text,
+			      "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }",
 			      normc_elem_size(elem) == 1 ? '|' : '<', kind, shape);
 	int total = (10 + length + 1 + 63) / 64 * 64;
 	unsigned header = (unsigned)(total - 10);
@@ -216,5 +222,6 @@ bool io_write_npy(struct diag *diag, const char *path, const struct normc_tensor
 	if (ok && !rename(partial, path))
 		return true;
 	unlink(partial);
-	return diag_error(diag, nowhere, NORMC_IO, "cannot write '%.300s': %s", path, strerrordesc_np(errno));
+	return diag_error(diag, nowhere, NORMC_IO, "cannot write '%.300s': %s", path,
+			  strerrordesc_np(errno));
 }

@@ -22,11 +22,13 @@ static zip_int64_t find_entry(struct diag *diag, zip_t *archive, const char *pat
 	if (found < 0 && zip_get_num_entries(archive, 0) == 1)
 		found = 0;
 	if (found < 0)
-		diag_error(diag, nowhere, NORMC_USAGE, "'%.200s' has no array '%.100s'", path, name ? name : "");
+		diag_error(diag, nowhere, NORMC_USAGE, "'%.200s' has no array '%.100s'", path,
+			   name ? name : "");
 	return found;
 }
 
-static bool read_entry(struct diag *diag, zip_t *archive, zip_uint64_t number, unsigned char **bytes, size_t *n)
+static bool read_entry(struct diag *diag, zip_t *archive, zip_uint64_t number,
+		       unsigned char **bytes, size_t *n)
 {
 	zip_stat_t status;
 	zip_file_t *file = NULL;
@@ -45,10 +47,12 @@ static bool read_entry(struct diag *diag, zip_t *archive, zip_uint64_t number, u
 		return true;
 	free(*bytes);
 	*bytes = NULL;
-	return diag_error(diag, nowhere, NORMC_INVALID, "cannot read an array: %.200s", zip_strerror(archive));
+	return diag_error(diag, nowhere, NORMC_INVALID, "cannot read an array: %.200s",
+			  zip_strerror(archive));
 }
 
-bool npz_entry(struct diag *diag, const char *path, const char *name, unsigned char **bytes, size_t *n)
+bool npz_entry(struct diag *diag, const char *path, const char *name, unsigned char **bytes,
+	       size_t *n)
 {
 	int code = 0;
 	zip_t *archive = zip_open(path, ZIP_RDONLY, &code);
@@ -56,7 +60,8 @@ bool npz_entry(struct diag *diag, const char *path, const char *name, unsigned c
 	if (!archive) {
 		zip_error_t error;
 		zip_error_init_with_code(&error, code);
-		diag_error(diag, nowhere, NORMC_IO, "cannot open '%.300s': %s", path, zip_error_strerror(&error));
+		diag_error(diag, nowhere, NORMC_IO, "cannot open '%.300s': %s", path,
+			   zip_error_strerror(&error));
 		zip_error_fini(&error);
 		return false;
 	}

@@ -1,4 +1,5 @@
-/* The command line: finds the command and hands it its settings.  The exit code is an enum normc_status. */
+/* The command line: finds the command and hands it its settings.  The exit code is an enum
+ * normc_status. */
 #include <signal.h>
 #include <string.h>
 
@@ -10,8 +11,10 @@ static void print_usage(FILE *file)
 		      "usage: normc COMMAND ...\n\n");
 	for (const struct command *c = commands; c->name; c++)
 		fprintf(file, "  %-9s %s\n", c->name, c->summary);
-	fprintf(file, "\n`normc COMMAND --help` explains a command with examples; `normc --version` tells the version.\n"
-		      "Exit codes: 0 ok, 1 results differ, 2 wrong arguments, 3 invalid model, 4 unsupported,\n"
+	fprintf(file, "\n`normc COMMAND --help` explains a command with examples; `normc "
+		      "--version` tells the version.\n"
+		      "Exit codes: 0 ok, 1 results differ, 2 wrong arguments, 3 invalid model, 4 "
+		      "unsupported,\n"
 		      "5 input/output, 6 a limit, 7 internal error.\n");
 }
 
@@ -45,7 +48,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the last write */
 	if (command) {
 		status = run_command(command, argv + 2);
-	} else if (name && (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))) {
+	} else if (name &&
+		   (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))) {
 		command = argc > 2 ? find_command(argv[2]) : NULL;
 		if (command)
 			command_help(command);

@@ -1,4 +1,5 @@
-/* The runtime's archive as bytes of this library, so that normc writes .a and .so files without looking for it. */
+/* The runtime's archive as bytes of this library, so that normc writes .a and .so files without
+ * looking for it. */
 #include "artefact.h"
 
 __asm__(".section .rodata\n"

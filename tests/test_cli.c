@@ -1,5 +1,5 @@
-/* The command line from outside: exit codes, messages, files in and out, without compiling anything.  Compiled models
- * are test_cli_compile.c's. */
+/* The command line from outside: exit codes, messages, files in and out, without compiling
+ * anything.  Compiled models are test_cli_compile.c's. */
 #define _GNU_SOURCE
 #include "test_cli.h"
 
@@ -9,7 +9,8 @@
 static const float rows2[6] = {1, 2, 3, -4, 5.5f, 1e-3f};
 
 /* A .npy file of f32 with the given header text and elements. */
-static size_t make_npy(unsigned char *to, int version, const char *header, const void *data, size_t bytes)
+static size_t make_npy(unsigned char *to, int version, const char *header, const void *data,
+		       size_t bytes)
 {
 	size_t start = version == 1 ? 10 : 12, length = strlen(header);
 	memcpy(to, "\x93NUMPY", 6);
@@ -23,13 +24,15 @@ static size_t make_npy(unsigned char *to, int version, const char *header, const
 	return start + length + bytes;
 }
 
-static void write_npy(const struct place *place, const char *name, const char *header, const void *data, size_t bytes)
+static void write_npy(const struct place *place, const char *name, const char *header,
+		      const void *data, size_t bytes)
 {
 	unsigned char file[2048];
 	write_file(place, name, file, make_npy(file, 1, header, data, bytes));
 }
 
-static void write_model(const struct place *place, const char *operator, const char *input, const char *output)
+static void write_model(const struct place *place, const char *operator, const char * input,
+			const char *output)
 {
 	struct bytes model;
 	make_model(&model, operator, input, output);
@@ -37,7 +40,8 @@ static void write_model(const struct place *place, const char *operator, const c
 }
 
 /* The elements behind the header of a .npy file that normc wrote. */
-static void expect_npy(const struct place *place, const char *name, const char *header, const void *data, size_t bytes)
+static void expect_npy(const struct place *place, const char *name, const char *header,
+		       const void *data, size_t bytes)
 {
 	char file[4096];
 	long n = read_file(place, name, file, sizeof file);
@@ -120,9 +124,13 @@ static void test_npy(void **state)
 	float twice[6];
 	write_model(place, "Add", "x", "y");
 	double_of(rows2, twice, 6);
-	write_npy(place, "x.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n", rows2, sizeof rows2);
-	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=x.npy", "--output-dir", "out"), 0);
-	expect_npy(place, "out/y.npy", "'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)", twice, sizeof twice);
+	write_npy(place, "x.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n",
+		  rows2, sizeof rows2);
+	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=x.npy",
+				   "--output-dir", "out"),
+			 0);
+	expect_npy(place, "out/y.npy", "'descr': '<f4', 'fortran_order': False, 'shape': (2, 3)",
+		   twice, sizeof twice);
 	/* the only input needs no name; what was written can be read */
 	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "-i", "out/y.npy"), 0);
 	double_of(twice, twice, 6);
@@ -138,12 +146,14 @@ static void test_npy_orders(void **state)
 	double_of(rows2, twice, 6);
 	for (int i = 0; i < 6; i++)
 		turned[i % 3 * 2 + i / 3] = rows2[i];
-	write_npy(place, "x.npy", "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", turned, sizeof turned);
+	write_npy(place, "x.npy", "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }",
+		  turned, sizeof turned);
 	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=x.npy"), 0);
 	expect_npy(place, "y.npy", "(2, 3)", twice, sizeof twice);
 	for (size_t i = 0; i < sizeof rows2; i++)
 		swapped[i] = ((const unsigned char *)rows2)[i / 4 * 4 + 3 - i % 4];
-	size_t n = make_npy(file, 3, "{'shape': (2,3), 'fortran_order':False,'descr':'>f4'}", swapped, sizeof swapped);
+	size_t n = make_npy(file, 3, "{'shape': (2,3), 'fortran_order':False,'descr':'>f4'}",
+			    swapped, sizeof swapped);
 	write_file(place, "x.npy", file, n);
 	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=x.npy"), 0);
 	expect_npy(place, "y.npy", "(2, 3)", twice, sizeof twice);
@@ -152,29 +162,40 @@ static void test_npy_orders(void **state)
 static void test_bad_npy(void **state)
 {
 	static const char *const headers[] = {
-			"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3), }", /* too few elements */
-			"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }",
-			"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, 3), }",
+			"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3), }", /* too few
+											  elements
+											*/
+			"{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, "
+			"4294967296), }",
+			"{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999, "
+			"3), }",
 			"{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3), }",
 			"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3",
 			"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 3), }",
 			"{'descr': '<f4', 'shape': (2, 3), }",
-			"{'descr': '<f4'", "{}", "",
+			"{'descr': '<f4'",
+			"{}",
+			"",
 	};
 	struct place *place = *state;
 	write_model(place, "Add", "x", "y");
 	for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
 		write_npy(place, "x.npy", headers[i], rows2, sizeof rows2);
-		assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=x.npy"), 3);
+		assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input",
+					   "x=x.npy"),
+				 3);
 		assert_says(place->err, "x.npy");
 	}
-	write_npy(place, "x.npy", "{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }", rows2, sizeof rows2);
+	write_npy(place, "x.npy", "{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }",
+		  rows2, sizeof rows2);
 	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=x.npy"), 4);
-	write_npy(place, "x.npy", "{'descr': '<f8', 'fortran_order': False, 'shape': (1,3), }", rows2, sizeof rows2);
+	write_npy(place, "x.npy", "{'descr': '<f8', 'fortran_order': False, 'shape': (1,3), }",
+		  rows2, sizeof rows2);
 	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=x.npy"), 2);
 	write_file(place, "x.npy", "\x93NUMPY\x02\x00\xff\xff\xff\xff", 12);
 	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=x.npy"), 3);
-	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=none.npy"), 5);
+	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=none.npy"),
+			 5);
 }
 
 static void test_npz(void **state)
@@ -188,8 +209,11 @@ static void test_npz(void **state)
 	zip_t *archive = zip_open(path, ZIP_CREATE, NULL);
 	for (int i = 0; i < 2; i++) {
 		const float *data = i ? rows2 : rows2 + 3;
-		size_t n = make_npy(inner[i], 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }", data, 12);
-		zip_file_add(archive, i ? "x.npy" : "other.npy", zip_source_buffer(archive, inner[i], n, 0), 0);
+		size_t n = make_npy(inner[i], 1,
+				    "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }",
+				    data, 12);
+		zip_file_add(archive, i ? "x.npy" : "other.npy",
+			     zip_source_buffer(archive, inner[i], n, 0), 0);
 	}
 	assert_int_equal(zip_close(archive), 0);
 	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "x=a.npz"), 0);
@@ -208,14 +232,18 @@ static void test_odd_names(void **state)
 	float twice[6];
 	write_model(place, "Add", "a=b/c:0", "../y z\xc3\xa4");
 	double_of(rows2, twice, 6);
-	write_npy(place, "x.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }", rows2, sizeof rows2);
-	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input", "a=b/c:0=x.npy"), 0);
+	write_npy(place, "x.npy", "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }",
+		  rows2, sizeof rows2);
+	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "--input",
+				   "a=b/c:0=x.npy"),
+			 0);
 	expect_npy(place, ".._y_z__.npy", "(2, 3)", twice, sizeof twice);
 }
 
 /* ---- check ---- */
 
-static void make_case(const struct place *place, const char *name, const char *operator, float wrong)
+static void make_case(const struct place *place, const char *name, const char *operator,
+		      float wrong)
 {
 	struct bytes file;
 	char path[1024];
@@ -247,10 +275,13 @@ static void test_check(void **state)
 	assert_int_equal(run_normc(place, "check", ".", "--interpret"), 1);
 	assert_says(place->out, "pass good\n");
 	assert_says(place->out, "pass near\n");
-	assert_says(place->out, "FAIL wrong: output 0 'y' differs at [1,1]: got 11, expected 12 (1 of 6 elements)\n");
+	assert_says(place->out, "FAIL wrong: output 0 'y' differs at [1,1]: got 11, expected 12 (1 "
+				"of 6 elements)\n");
 	assert_says(place->out, "unsupported strange: ");
 	assert_says(place->out, "\n2 passed, 1 failed, 1 unsupported\n");
-	assert_int_equal(run_normc(place, "check", "good/", "near", "--interpret", "--rtol", "1e-5"), 1);
+	assert_int_equal(
+			run_normc(place, "check", "good/", "near", "--interpret", "--rtol", "1e-5"),
+			1);
 	assert_says(place->out, "1 passed, 1 failed, 0 unsupported\n");
 	assert_int_equal(run_normc(place, "check", "good", "strange", "--interpret"), 0);
 	assert_int_equal(run_normc(place, "check", "nothing"), 5);
@@ -260,7 +291,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test_setup_teardown(test_help, place_new, place_free),
-			cmocka_unit_test_setup_teardown(test_wrong_arguments, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_wrong_arguments, place_new,
+							place_free),
 			cmocka_unit_test_setup_teardown(test_bad_models, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_npy, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_npy_orders, place_new, place_free),

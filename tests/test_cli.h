@@ -52,7 +52,8 @@ static inline void put_message(struct bytes *b, unsigned field, const struct byt
 /* A ValueInfoProto of f32[N,3]. */
 static inline void put_value(struct bytes *graph, unsigned field, const char *name)
 {
-	struct bytes value = {.n = 0}, type = {.n = 0}, tensor = {.n = 0}, shape = {.n = 0}, dim = {.n = 0};
+	struct bytes value = {.n = 0}, type = {.n = 0}, tensor = {.n = 0}, shape = {.n = 0},
+		     dim = {.n = 0};
 	put_text(&dim, 2, "N");
 	put_message(&shape, 1, &dim);
 	dim.n = 0;
@@ -67,7 +68,8 @@ static inline void put_value(struct bytes *graph, unsigned field, const char *na
 }
 
 /* A model output = OPERATOR(input, input) on f32[N,3]. */
-static inline void make_model(struct bytes *model, const char *operator, const char *input, const char *output)
+static inline void make_model(struct bytes *model, const char *operator, const char * input,
+			      const char *output)
 {
 	struct bytes node = {.n = 0}, graph = {.n = 0}, opset = {.n = 0};
 	put_text(&node, 1, input);
@@ -87,7 +89,8 @@ static inline void make_model(struct bytes *model, const char *operator, const c
 }
 
 /* A TensorProto of f32[rows,3]. */
-static inline void make_tensor(struct bytes *tensor, const char *name, const float *value, uint64_t rows)
+static inline void make_tensor(struct bytes *tensor, const char *name, const float *value,
+			       uint64_t rows)
 {
 	tensor->n = 0;
 	put_integer(tensor, 1, rows);
@@ -125,7 +128,8 @@ static inline void path_in(const struct place *place, const char *name, char *pa
 	snprintf(path, 1024, "%s/%s", place->folder, name);
 }
 
-static inline void write_file(const struct place *place, const char *name, const void *data, size_t n)
+static inline void write_file(const struct place *place, const char *name, const void *data,
+			      size_t n)
 {
 	char path[1024];
 	path_in(place, name, path);
@@ -164,7 +168,9 @@ static inline int run_program(struct place *place, const char *const *argv)
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 1, out, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	posix_spawn_file_actions_addopen(&actions, 2, err, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	assert_int_equal(posix_spawnp(&child, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, environ), 0);
+	assert_int_equal(posix_spawnp(&child, argv[0], &actions, NULL,
+				      (char *const *)(uintptr_t)argv, environ),
+			 0);
 	posix_spawn_file_actions_destroy(&actions);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	read_file(place, ".stdout", place->out, sizeof place->out);
@@ -172,12 +178,13 @@ static inline int run_program(struct place *place, const char *const *argv)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-#define run_normc(place, ...) run_program(place, (const char *const[]){NORMC_PROGRAM, __VA_ARGS__, NULL})
+#define run_normc(place, ...)                                                                      \
+	run_program(place, (const char *const[]){NORMC_PROGRAM, __VA_ARGS__, NULL})
 
-#define assert_says(text, what)                                                    \
-	do {                                                                       \
-		if (!strstr(text, what))                                           \
-			fail_msg("no \"%s\" in:\n%s", what, text);                 \
+#define assert_says(text, what)                                                                    \
+	do {                                                                                       \
+		if (!strstr(text, what))                                                           \
+			fail_msg("no \"%s\" in:\n%s", what, text);                                 \
 	} while (0)
 
 #endif

@@ -1,5 +1,5 @@
-/* `normc compile` from outside: every kind of file, its header, its symbols, and running what came out. The model is
- * y = x * scale + x with a constant `scale`, on f32[N,3]. */
+/* `normc compile` from outside: every kind of file, its header, its symbols, and running what came
+ * out. The model is y = x * scale + x with a constant `scale`, on f32[N,3]. */
 #define _GNU_SOURCE
 #include "test_cli.h"
 
@@ -9,7 +9,8 @@ static const float expected[6] = {3, -4, 4.5f, -12, -11, 12};
 
 static void write_scale_model(const struct place *place)
 {
-	struct bytes node = {.n = 0}, graph = {.n = 0}, opset = {.n = 0}, model = {.n = 0}, tensor = {.n = 0};
+	struct bytes node = {.n = 0}, graph = {.n = 0}, opset = {.n = 0}, model = {.n = 0},
+		     tensor = {.n = 0};
 	put_text(&node, 1, "int");
 	put_text(&node, 1, "scale");
 	put_text(&node, 2, "product");
@@ -63,7 +64,8 @@ static void expect_output(const struct place *place)
 static void test_run(void **state)
 {
 	struct place *place = *state;
-	assert_int_equal(run_normc(place, "run", "m.onnx", "--input", "int=x.pb", "--threads", "2"), 0);
+	assert_int_equal(run_normc(place, "run", "m.onnx", "--input", "int=x.pb", "--threads", "2"),
+			 0);
 	expect_output(place);
 }
 
@@ -75,7 +77,9 @@ static void test_shared_library(void **state)
 	expect_output(place);
 	assert_int_equal(run_normc(place, "bench", "lib.v1.so", "--runs", "3", "--json"), 0);
 	assert_says(place->out, "\"median_ms\"");
-	assert_int_equal(run_program(place, (const char *const[]){"nm", "-D", "--defined-only", "lib.v1.so", NULL}), 0);
+	assert_int_equal(run_program(place, (const char *const[]){"nm", "-D", "--defined-only",
+								  "lib.v1.so", NULL}),
+			 0);
 	assert_says(place->out, "normc_module_entry");
 	assert_says(place->out, "lib_v1_run");
 	assert_null(strstr(place->out, "normc_rt"));
@@ -91,7 +95,8 @@ static const char *const application =
 		"int main(void)\n"
 		"{\n"
 		"	static _Alignas(64) unsigned char workspace[1 << 16];\n"
-		"	const float x[6] = {1, 2, 3, -4, 5.5f, 8}, want[6] = {3, -4, 4.5f, -12, -11, 12};\n"
+		"	const float x[6] = {1, 2, 3, -4, 5.5f, 8}, want[6] = {3, -4, 4.5f, -12, "
+		"-11, 12};\n"
 		"	float y[6] = {0};\n"
 		"	if (model_workspace(2) > sizeof workspace) return 1;\n"
 		"	if (model_run(2, x, y, workspace)) return 2;\n"
@@ -107,15 +112,18 @@ static void test_archive_and_header(void **state)
 	char header[8192];
 	compile_to(place, "model.a");
 	assert_true(read_file(place, "model.h", header, sizeof header) > 0);
-	assert_says(header, "int model_run(int64_t N, const float *int_, float *sum___0, void *workspace);");
+	assert_says(header, "int model_run(int64_t N, const float *int_, float *sum___0, void "
+			    "*workspace);");
 	assert_says(header, "f32[N,3]");
 	write_file(place, "app.c", application, strlen(application));
-	const char *const c[] = {"cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "app.c", "model.a", "-o",
-				 "app", "-lm", "-lpthread", NULL};
+	const char *const c[] = {"cc",	    "-std=c11",	 "-Wall",   "-Wextra", "-Wpedantic",
+				 "-Werror", "app.c",	 "model.a", "-o",      "app",
+				 "-lm",	    "-lpthread", NULL};
 	if (run_program(place, c))
 		fail_msg("%s", place->err);
 	assert_int_equal(run_program(place, (const char *const[]){"./app", NULL}), 0);
-	const char *const cxx[] = {"c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++", "model.h", NULL};
+	const char *const cxx[] = {"c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+				   "-x",  "c++",   "model.h", NULL};
 	if (run_program(place, cxx))
 		fail_msg("%s", place->err);
 }
@@ -129,7 +137,8 @@ static void test_object(void **state)
 	while ((line = strsep(&rest, "\n")))
 		if (*line && !strstr(line, "U normc_") && !strstr(line, "U mem"))
 			fail_msg("undefined: %s", line);
-	assert_int_equal(run_program(place, (const char *const[]){"size", "-A", "model.o", NULL}), 0);
+	assert_int_equal(run_program(place, (const char *const[]){"size", "-A", "model.o", NULL}),
+			 0);
 	assert_null(strstr(place->out, ".data "));
 	assert_null(strstr(place->out, ".bss "));
 }
@@ -148,8 +157,12 @@ static void test_same_bytes(void **state)
 		char name[32];
 		snprintf(name, sizeof name, "model.%s", kinds[i]);
 		compile_to(place, name);
-		assert_int_equal(run_program(place, (const char *const[]){"mv", name, "first", NULL}), 0);
-		assert_int_equal(run_program(place, (const char *const[]){"mv", "model.h", "first.h", NULL}), 0);
+		assert_int_equal(run_program(place,
+					     (const char *const[]){"mv", name, "first", NULL}),
+				 0);
+		assert_int_equal(run_program(place, (const char *const[]){"mv", "model.h",
+									  "first.h", NULL}),
+				 0);
 		compile_to(place, name);
 		expect_same_file(place, name, "first");
 		expect_same_file(place, "model.h", "first.h");
@@ -160,7 +173,9 @@ static void test_weights_beside(void **state)
 {
 	struct place *place = *state;
 	char header[8192];
-	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "m.so", "--weights", "m.weights"), 0);
+	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "m.so", "--weights",
+				   "m.weights"),
+			 0);
 	assert_int_equal(run_normc(place, "run", "m.so", "--input", "int=x.pb"), 0);
 	expect_output(place);
 	assert_true(read_file(place, "m.h", header, sizeof header) > 0);
@@ -178,12 +193,19 @@ static void test_weights_beside(void **state)
 static void test_targets(void **state)
 {
 	struct place *place = *state;
-	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--cpu", "x86-64-v3"), 0);
-	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--cpu", "pentium9"), 2);
+	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--cpu", "x86-64-v3"),
+			 0);
+	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--cpu", "pentium9"),
+			 2);
 	assert_says(place->err, "pentium9");
-	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--target", "aarch64-linux-gnu"), 0);
-	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.so", "--target", "aarch64-linux-gnu"), 4);
-	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--target", "nowhere"), 2);
+	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--target",
+				   "aarch64-linux-gnu"),
+			 0);
+	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.so", "--target",
+				   "aarch64-linux-gnu"),
+			 4);
+	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--target", "nowhere"),
+			 2);
 }
 
 static void test_mistakes(void **state)
@@ -194,9 +216,12 @@ static void test_mistakes(void **state)
 	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", ".so"), 2);
 	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "none/m.so"), 5);
 	assert_int_equal(run_normc(place, "compile", "none.onnx", "-o", "m.so"), 5);
-	assert_int_equal(run_normc(place, "run", "m.onnx", "--input", "int=x.pb", "--dim", "N=3"), 2);
+	assert_int_equal(run_normc(place, "run", "m.onnx", "--input", "int=x.pb", "--dim", "N=3"),
+			 2);
 	assert_int_equal(run_normc(place, "run", "x.so", "--input", "int=x.pb"), 5);
-	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "m.so", "--symbol", "2 odd-name"), 0);
+	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "m.so", "--symbol",
+				   "2 odd-name"),
+			 0);
 	assert_int_equal(run_normc(place, "run", "m.so", "--input", "int=x.pb"), 0);
 	/* nothing of the failed ones is left */
 	assert_int_equal(run_program(place, (const char *const[]){"ls", "-A", NULL}), 0);
@@ -223,11 +248,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test_setup_teardown(test_run, compile_setup, place_free),
-			cmocka_unit_test_setup_teardown(test_shared_library, compile_setup, place_free),
-			cmocka_unit_test_setup_teardown(test_archive_and_header, compile_setup, place_free),
+			cmocka_unit_test_setup_teardown(test_shared_library, compile_setup,
+							place_free),
+			cmocka_unit_test_setup_teardown(test_archive_and_header, compile_setup,
+							place_free),
 			cmocka_unit_test_setup_teardown(test_object, compile_setup, place_free),
 			cmocka_unit_test_setup_teardown(test_same_bytes, compile_setup, place_free),
-			cmocka_unit_test_setup_teardown(test_weights_beside, compile_setup, place_free),
+			cmocka_unit_test_setup_teardown(test_weights_beside, compile_setup,
+							place_free),
 			cmocka_unit_test_setup_teardown(test_targets, compile_setup, place_free),
 			cmocka_unit_test_setup_teardown(test_mistakes, compile_setup, place_free),
 			cmocka_unit_test_setup_teardown(test_inspect, compile_setup, place_free),
