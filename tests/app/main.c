@@ -1,5 +1,4 @@
-/* An application in C on the typed entry points alone: two batch sizes give the same scores, and a
- * batch that cannot be is refused. */
+/* An application in C on the typed entry points alone: two batch sizes give the same scores. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +25,7 @@ int main(void)
 		for (int k = 0; k < CLASSES; k++)
 			worst = fmax(worst, fabs((double)single[k] - together[n * CLASSES + k]));
 	}
-	int refused = fashion_resnet_run(-1, image, together, workspace);
 	free(workspace);
-	printf("C: status %d, worst difference %g, negative batch %d\n", status, worst, refused);
-	return status || !(worst < 1e-4) || !refused;
+	printf("C: status %d, worst difference %g\n", status, worst);
+	return status || !(worst < 1e-4);
 }

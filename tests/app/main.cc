@@ -1,4 +1,5 @@
-/* An application in C++ on sessions: one and two threads give the same bits as the typed entry point. */
+/* An application in C++ on sessions: one and two threads give the same bits as the typed entry point,
+ * and a tensor of a wrong shape is refused. */
 #include <normc.h>
 
 #include <cstdio>
@@ -24,6 +25,9 @@ static bool run(const normc_program *program, int threads, std::vector<float> &i
 			normc_session_bind(session, &in, &out, &error) == NORMC_OK;
 	ok = ok && out.rank == 2 && out.dim[0] == batch && out.dim[1] == classes;
 	out.data = scores.data();
+	normc_tensor wrong = {image.data(), NORMC_F32, 4, {batch, 1, 28, 27}}, none = {};
+	ok = ok && normc_session_bind(session, &wrong, &none, nullptr) != NORMC_OK;
+	ok = ok && normc_session_bind(session, &in, &out, &error) == NORMC_OK;
 	ok = ok && normc_run(session, &in, &out, &error) == NORMC_OK;
 	if (!ok)
 		std::fprintf(stderr, "%d threads: %s\n", threads, error.text);
