@@ -230,14 +230,14 @@ static void bind_results(struct import *n, const Onnx__NodeProto *proto, uint32_
 	struct importer *s = n->state;
 	struct diag *diag = s->context->diag;
 	bool failed = diag->errors != errors;
-	for (uint32_t i = 0; i < n->n_in;
-	     i++) /* poison comes silently: its cause was reported before */
+	/* poison comes silently: its cause was reported before */
+	for (uint32_t i = 0; i < n->n_in; i++)
 		failed |= n->in[i] && node_is_poison(n->in[i]);
 	for (uint32_t i = 0; i < n->n_out; i++) {
 		if (!proto->output[i][0])
 			continue;
 		if (!failed && !n->out[i]) {
-			bug(diag, n->g->at, "result %u was not built", i);
+			diag_error(diag, n->g->at, NORMC_UNSUPPORTED, "the operator has no result %u", i);
 			failed = true;
 		}
 		scope_bind(s, s->scope, proto->output[i], failed ? graph_poison(n->g) : n->out[i]);
