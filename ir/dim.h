@@ -92,7 +92,7 @@ bool dim_eval(const struct dim *d, const int64_t *symbols, int64_t *value);
 /* Replaces symbols: to[i] for symbol i (NULL: stays). */
 const struct dim *dim_replace(struct dims *dims, const struct dim *d, const struct dim *const *to);
 
-/* Writes "N*4 + 1" into text. Symbols without a name print as "s0". */
-void dim_print(const struct dims *dims, const struct dim *d, char *text, size_t size);
+/* Writes "N*4 + 1" into text, cut to `size`; returns the whole length. Symbols without a name print as "s0". */
+size_t dim_print(const struct dims *dims, const struct dim *d, char *text, size_t size);
 
 #endif

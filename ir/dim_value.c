@@ -226,16 +226,18 @@ bool dim_eval(const struct dim *d, const int64_t *symbols, int64_t *value)
 struct text {
 	const struct dims *dims;
 	char *p;
-	size_t size, length; /* a string of less than `size` bytes; the rest is cut */
+	size_t size, length; /* p is a string of less than `size` bytes; what exceeds that is counted only */
 };
 
 static void put(struct text *t, const char *s)
 {
-	size_t n = strlen(s), room = t->size - 1 - t->length;
-	n = n < room ? n : room;
-	memcpy(t->p + t->length, s, n);
+	size_t n = strlen(s);
+	if (t->length + 1 < t->size) {
+		size_t room = t->size - 1 - t->length, fits = n < room ? n : room;
+		memcpy(t->p + t->length, s, fits);
+		t->p[t->length + fits] = 0;
+	}
 	t->length += n;
-	t->p[t->length] = 0;
 }
 
 /* How tightly an expression holds together: operands that hold less get parentheses. */
@@ -359,11 +361,11 @@ static void put_dim(struct text *t, const struct dim *d, int at_least)
 	put(t, parentheses ? ")" : "");
 }
 
-void dim_print(const struct dims *dims, const struct dim *d, char *text, size_t size)
+size_t dim_print(const struct dims *dims, const struct dim *d, char *text, size_t size)
 {
 	struct text t = {dims, text, size, 0};
-	if (!size)
-		return;
-	text[0] = 0;
+	if (size)
+		text[0] = 0;
 	put_dim(&t, d, HOLD_SUM);
+	return t.length;
 }
