@@ -1,5 +1,5 @@
-/* Interned expressions in normal form: construction, sums, products, minimum and maximum. Division is in dim_div.c,
- * bounds and evaluation in dim_value.c. */
+/* Interned expressions in normal form: construction, sums, products, minimum and maximum. Division
+ * is in dim_div.c, bounds and evaluation in dim_value.c. */
 #include "dim.h"
 
 #include <string.h>
@@ -65,11 +65,13 @@ const struct dim *dim_invalid(struct dims *dims)
 	return intern(dims, (struct dim){.kind = DIM_INVALID, .size = 1});
 }
 
-const struct dim *dim_intern(struct dims *dims, enum dim_kind kind, const struct dim *const *arg, uint32_t n)
+const struct dim *dim_intern(struct dims *dims, enum dim_kind kind, const struct dim *const *arg,
+			     uint32_t n)
 {
 	struct dim draft = {.kind = kind, .arg = arg, .n_args = n, .size = 1};
 	for (uint32_t i = 0; i < n; i++)
-		draft.size += arg[i]->size; /* no overflow: each is small, and so are the numbers of operands */
+		draft.size += arg[i]->size; /* no overflow: each is small, and so are the numbers of
+					       operands */
 	return draft.size > DIM_MAX_SIZE ? dim_invalid(dims) : intern(dims, draft);
 }
 
@@ -97,7 +99,8 @@ const struct dim *dim_symbol(struct dims *dims, struct symbol symbol)
 
 /* ---- order ---- */
 
-/* Different interned expressions differ somewhere on one path, so this visits no more than that path. */
+/* Different interned expressions differ somewhere on one path, so this visits no more than that
+ * path. */
 int dim_order(const struct dim *a, const struct dim *b)
 {
 	if (a == b)
@@ -205,7 +208,8 @@ static bool either_invalid(const struct dim *a, const struct dim *b)
 	return a->kind == DIM_INVALID || b->kind == DIM_INVALID;
 }
 
-static const struct dim *add_scaled(struct dims *dims, const struct dim *a, const struct dim *b, int64_t factor)
+static const struct dim *add_scaled(struct dims *dims, const struct dim *a, const struct dim *b,
+				    int64_t factor)
 {
 	struct sum s;
 	s.n = 0;
@@ -239,9 +243,11 @@ static struct term term_mul(struct dims *dims, struct term a, struct term b, boo
 		t.n_atoms = a.n_atoms + b.n_atoms;
 		return t;
 	}
-	const struct dim **atom = arena_new(dims->arena, const struct dim *, (size_t)a.n_atoms + b.n_atoms);
+	const struct dim **atom =
+			arena_new(dims->arena, const struct dim *, (size_t)a.n_atoms + b.n_atoms);
 	for (uint32_t i = 0, k = 0; i < a.n_atoms || k < b.n_atoms;) {
-		bool left = k == b.n_atoms || (i < a.n_atoms && dim_order(a.atom[i], b.atom[k]) <= 0);
+		bool left = k == b.n_atoms ||
+			    (i < a.n_atoms && dim_order(a.atom[i], b.atom[k]) <= 0);
 		atom[t.n_atoms++] = left ? a.atom[i++] : b.atom[k++];
 	}
 	t.atom = atom;
@@ -253,7 +259,8 @@ const struct dim *dim_mul(struct dims *dims, const struct dim *a, const struct d
 	struct sum s;
 	uint32_t n = dim_n_terms(a), m = dim_n_terms(b);
 	s.n = 0;
-	s.broken = either_invalid(a, b) || n > 16 * SUM_MAX_TERMS / m; /* a bound on the work, too */
+	s.broken = either_invalid(a, b) ||
+		   n > 16 * SUM_MAX_TERMS / m; /* a bound on the work, too */
 	for (uint32_t i = 0; i < n && !s.broken; i++)
 		for (uint32_t k = 0; k < m && !s.broken; k++)
 			sum_put(&s, term_mul(dims, dim_term(&a, i), dim_term(&b, k), &s.broken), 1);
@@ -264,7 +271,8 @@ const struct dim *dim_mul(struct dims *dims, const struct dim *a, const struct d
 
 enum { MAX_OPERANDS = 16 };
 
-static bool collect(const struct dim *d, enum dim_kind kind, const struct dim **operand, uint32_t *n)
+static bool collect(const struct dim *d, enum dim_kind kind, const struct dim **operand,
+		    uint32_t *n)
 {
 	for (; d->kind == kind; d = d->arg[1])
 		if (!collect(d->arg[0], kind, operand, n))
@@ -283,8 +291,8 @@ static bool decides(struct dims *dims, enum dim_kind kind, const struct dim *a, 
 }
 
 /* Adds d to the kept operands, without those that are superfluous; they stay sorted. */
-static void keep_operand(struct dims *dims, enum dim_kind kind, const struct dim *d, const struct dim **kept,
-			 uint32_t *n)
+static void keep_operand(struct dims *dims, enum dim_kind kind, const struct dim *d,
+			 const struct dim **kept, uint32_t *n)
 {
 	uint32_t left = 0, at;
 	for (uint32_t i = 0; i < *n; i++)
@@ -299,7 +307,8 @@ static void keep_operand(struct dims *dims, enum dim_kind kind, const struct dim
 	*n = left + 1;
 }
 
-static const struct dim *choose(struct dims *dims, enum dim_kind kind, const struct dim *a, const struct dim *b)
+static const struct dim *choose(struct dims *dims, enum dim_kind kind, const struct dim *a,
+				const struct dim *b)
 {
 	const struct dim *operand[MAX_OPERANDS], *kept[MAX_OPERANDS];
 	uint32_t n = 0, n_kept = 0;
@@ -329,9 +338,10 @@ const struct dim *dim_max(struct dims *dims, const struct dim *a, const struct d
 
 const struct dim *dim_replace(struct dims *dims, const struct dim *d, const struct dim *const *to)
 {
-	static const struct dim *(*const make[])(struct dims *, const struct dim *, const struct dim *) = {
-		[DIM_ADD] = dim_add, [DIM_MUL] = dim_mul, [DIM_DIV] = dim_div,
-		[DIM_MOD] = dim_mod, [DIM_MIN] = dim_min, [DIM_MAX] = dim_max,
+	static const struct dim *(*const make[])(struct dims *, const struct dim *,
+						 const struct dim *) = {
+			[DIM_ADD] = dim_add, [DIM_MUL] = dim_mul, [DIM_DIV] = dim_div,
+			[DIM_MOD] = dim_mod, [DIM_MIN] = dim_min, [DIM_MAX] = dim_max,
 	};
 	if (d->kind == DIM_SYMBOL)
 		return to[d->value] ? to[d->value] : d;

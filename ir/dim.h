@@ -1,13 +1,13 @@
 /* Symbolic extents and indices: constants, symbols, and expressions over them, 64-bit signed.
  *
  * Dimensions are interned in a `struct dims`: equal expressions are the same pointer, so == decides
- * (soundly: different pointers may still be equal in value).  They are kept in a normal form: a sum of
- * products with constant factors; division, remainder, minimum and maximum are atoms of that sum after
- * simplification.  Results that would overflow, or grow beyond DIM_MAX_SIZE, become DIM_INVALID, which poisons what it
- * touches.
+ * (soundly: different pointers may still be equal in value).  They are kept in a normal form: a sum
+ * of products with constant factors; division, remainder, minimum and maximum are atoms of that sum
+ * after simplification.  Results that would overflow, or grow beyond DIM_MAX_SIZE, become
+ * DIM_INVALID, which poisons what it touches.
  *
- * A symbolic divisor is taken not to be 0: N*c floordiv N is c, although nothing is divided when N is 0.  Such an extent
- * belongs to a tensor without elements, where any quotient will do.
+ * A symbolic divisor is taken not to be 0: N*c floordiv N is c, although nothing is divided when N
+ * is 0.  Such an extent belongs to a tensor without elements, where any quotient will do.
  */
 #ifndef NORMC_IR_DIM_H
 #define NORMC_IR_DIM_H
@@ -18,9 +18,11 @@
 #include "arena.h"
 
 /* X(name, text): kinds of expressions. */
+/* clang-format off */
 #define DIM_KIND_LIST(X) \
 	X(CONST, "const") X(SYMBOL, "symbol") X(ADD, "+") X(MUL, "*") \
 	X(DIV, "floordiv") X(MOD, "mod") X(MIN, "min") X(MAX, "max") X(INVALID, "invalid")
+/* clang-format on */
 #define X(name, text) DIM_##name,
 enum dim_kind { DIM_KIND_LIST(X) };
 #undef X
@@ -30,8 +32,8 @@ enum { DIM_MAX_SIZE = 2000 };
 struct dim {
 	enum dim_kind kind;
 	int64_t value; /* CONST: the value; SYMBOL: its number */
-	/* ADD: any number of terms, none an ADD, at most one CONST (first); MUL: at most one CONST (first),
-	 * then atoms, none an ADD or MUL unless under DIV...; the others: exactly 2 */
+	/* ADD: any number of terms, none an ADD, at most one CONST (first); MUL: at most one CONST
+	 * (first), then atoms, none an ADD or MUL unless under DIV...; the others: exactly 2 */
 	const struct dim *const *arg;
 	uint32_t n_args;
 	uint32_t id;   /* dense, in order of creation */
@@ -92,7 +94,8 @@ bool dim_eval(const struct dim *d, const int64_t *symbols, int64_t *value);
 /* Replaces symbols: to[i] for symbol i (NULL: stays). */
 const struct dim *dim_replace(struct dims *dims, const struct dim *d, const struct dim *const *to);
 
-/* Writes "N*4 + 1" into text, cut to `size`; returns the whole length. Symbols without a name print as "s0". */
+/* Writes "N*4 + 1" into text, cut to `size`; returns the whole length. Symbols without a name print
+ * as "s0". */
 size_t dim_print(const struct dims *dims, const struct dim *d, char *text, size_t size);
 
 #endif

@@ -1,5 +1,6 @@
-/* Division and remainder (towards minus infinity) of expressions.  What divides exactly moves out of the division; what
- * remains is reduced by common factors, by nesting and by bounds, and else becomes an atom. */
+/* Division and remainder (towards minus infinity) of expressions.  What divides exactly moves out
+ * of the division; what remains is reduced by common factors, by nesting and by bounds, and else
+ * becomes an atom. */
 #include "dim.h"
 
 #include <string.h>
@@ -19,7 +20,8 @@ static int64_t floor_mod(int64_t a, int64_t b)
 
 static int64_t gcd(int64_t a, int64_t b)
 {
-	uint64_t x = a < 0 ? 0 - (uint64_t)a : (uint64_t)a, y = b < 0 ? 0 - (uint64_t)b : (uint64_t)b;
+	uint64_t x = a < 0 ? 0 - (uint64_t)a : (uint64_t)a,
+		 y = b < 0 ? 0 - (uint64_t)b : (uint64_t)b;
 	while (y) {
 		uint64_t rest = x % y;
 		x = y;
@@ -78,7 +80,9 @@ static int64_t constant_part(const struct dim *d)
 static const struct dim *divide_nested(struct dims *dims, const struct dim *d, int64_t k)
 {
 	int64_t c = constant_part(d), product;
-	const struct dim *inner = d->kind == DIM_ADD && d->n_args == 2 && dim_is_const(d->arg[0]) ? d->arg[1] : d;
+	const struct dim *inner = d->kind == DIM_ADD && d->n_args == 2 && dim_is_const(d->arg[0])
+						  ? d->arg[1]
+						  : d;
 	if (inner->kind != DIM_DIV || !dim_is_const(inner->arg[1]) || inner->arg[1]->value <= 0 ||
 	    __builtin_mul_overflow(inner->arg[1]->value, k, &product))
 		return NULL;
@@ -93,7 +97,8 @@ static const struct dim *div_const(struct dims *dims, const struct dim *a, int64
 		struct term t = dim_term(&a, i), q = t;
 		q.factor = floor_div(t.factor, k);
 		t.factor = floor_mod(t.factor, k);
-		if (t.n_atoms && t.factor) { /* only whole terms and whole parts of the constant move out */
+		if (t.n_atoms &&
+		    t.factor) { /* only whole terms and whole parts of the constant move out */
 			t = dim_term(&a, i);
 			q.factor = 0;
 		}
@@ -109,7 +114,8 @@ static const struct dim *div_const(struct dims *dims, const struct dim *a, int64
 	const struct dim *nested = divide_nested(dims, d, k);
 	if (nested)
 		d = nested;
-	else if (d->low != INT64_MIN && d->high != INT64_MAX && floor_div(d->low, k) == floor_div(d->high, k))
+	else if (d->low != INT64_MIN && d->high != INT64_MAX &&
+		 floor_div(d->low, k) == floor_div(d->high, k))
 		d = dim_const(dims, floor_div(d->low, k));
 	else
 		d = divide(dims, d, dim_const(dims, k));
@@ -120,7 +126,8 @@ static const struct dim *div_const(struct dims *dims, const struct dim *a, int64
 static const struct dim *const *inside_mod(const struct term *t, int64_t k)
 {
 	const struct dim *d = t->n_atoms == 1 ? t->atom[0] : NULL;
-	bool strips = d && d->kind == DIM_MOD && dim_is_const(d->arg[1]) && d->arg[1]->value % k == 0;
+	bool strips = d && d->kind == DIM_MOD && dim_is_const(d->arg[1]) &&
+		      d->arg[1]->value % k == 0;
 	return strips ? &d->arg[0] : NULL;
 }
 
@@ -147,8 +154,11 @@ static const struct dim *mod_const(struct dims *dims, const struct dim *a, int64
 	int64_t g = common_factor(d, k), low = constant_part(d) % g;
 	d = divide_factors(dims, d, g);
 	k /= g;
-	if (d->low != INT64_MIN && d->high != INT64_MAX && floor_div(d->low, k) == floor_div(d->high, k))
-		d = dim_sub(dims, d, dim_mul(dims, dim_const(dims, floor_div(d->low, k)), dim_const(dims, k)));
+	if (d->low != INT64_MIN && d->high != INT64_MAX &&
+	    floor_div(d->low, k) == floor_div(d->high, k))
+		d = dim_sub(dims, d,
+			    dim_mul(dims, dim_const(dims, floor_div(d->low, k)),
+				    dim_const(dims, k)));
 	else
 		d = remainder_of(dims, d, dim_const(dims, k));
 	return dim_add(dims, dim_mul(dims, d, dim_const(dims, g)), dim_const(dims, low));
@@ -159,7 +169,8 @@ static const struct dim *mod_const(struct dims *dims, const struct dim *a, int64
 /* a / b if that is a term. */
 static bool term_divide(struct dims *dims, struct term a, struct term b, struct term *q)
 {
-	if (!b.factor || (b.factor == -1 && a.factor == INT64_MIN) || a.factor % b.factor || a.n_atoms < b.n_atoms)
+	if (!b.factor || (b.factor == -1 && a.factor == INT64_MIN) || a.factor % b.factor ||
+	    a.n_atoms < b.n_atoms)
 		return false;
 	const struct dim **atom = arena_new(dims->arena, const struct dim *, (size_t)a.n_atoms + 1);
 	uint32_t n = 0, k = 0;
@@ -190,8 +201,8 @@ static const struct dim *exact_quotient(struct dims *dims, const struct dim *a, 
 }
 
 /* Splits a into quotient * b + rest, term by term; only for b of one term. */
-static void split(struct dims *dims, const struct dim *a, const struct dim *b, const struct dim **quotient,
-		  const struct dim **rest)
+static void split(struct dims *dims, const struct dim *a, const struct dim *b,
+		  const struct dim **quotient, const struct dim **rest)
 {
 	struct sum whole = {.n = 0}, left = {.n = 0};
 	for (uint32_t i = 0; i < dim_n_terms(a); i++) {
@@ -227,7 +238,8 @@ static void intersect(const struct dim *d, int64_t *factor, const struct dim **a
 static const struct dim *common_term(struct dims *dims, const struct dim *a, const struct dim *b)
 {
 	struct term first = dim_term(&b, 0);
-	const struct dim **atom = arena_new(dims->arena, const struct dim *, (size_t)first.n_atoms + 1);
+	const struct dim **atom =
+			arena_new(dims->arena, const struct dim *, (size_t)first.n_atoms + 1);
 	struct term common = {0, atom, first.n_atoms};
 	if (first.n_atoms)
 		memcpy(atom, first.atom, first.n_atoms * sizeof *atom);
@@ -253,7 +265,8 @@ static const struct dim *div_symbolic(struct dims *dims, const struct dim *a, co
 		return dim_add(dims, quotient, dim_div(dims, rest, b));
 	const struct dim *common = common_term(dims, a, b);
 	if (!dim_is(common, 1))
-		return dim_div(dims, exact_quotient(dims, a, common), exact_quotient(dims, b, common));
+		return dim_div(dims, exact_quotient(dims, a, common),
+			       exact_quotient(dims, b, common));
 	return is_below(dims, a, b) ? dim_const(dims, 0) : divide(dims, a, b);
 }
 
@@ -267,7 +280,8 @@ static const struct dim *mod_symbolic(struct dims *dims, const struct dim *a, co
 		return dim_mod(dims, rest, b);
 	const struct dim *common = common_term(dims, a, b);
 	if (!dim_is(common, 1)) {
-		rest = dim_mod(dims, exact_quotient(dims, a, common), exact_quotient(dims, b, common));
+		rest = dim_mod(dims, exact_quotient(dims, a, common),
+			       exact_quotient(dims, b, common));
 		return dim_mul(dims, common, rest);
 	}
 	return is_below(dims, a, b) ? a : remainder_of(dims, a, b);
@@ -277,7 +291,8 @@ static const struct dim *mod_symbolic(struct dims *dims, const struct dim *a, co
 
 static bool impossible(const struct dim *a, const struct dim *b)
 {
-	return a->kind == DIM_INVALID || b->kind == DIM_INVALID || dim_is(b, 0) || dim_is(b, INT64_MIN);
+	return a->kind == DIM_INVALID || b->kind == DIM_INVALID || dim_is(b, 0) ||
+	       dim_is(b, INT64_MIN);
 }
 
 const struct dim *dim_div(struct dims *dims, const struct dim *a, const struct dim *b)
@@ -307,7 +322,8 @@ const struct dim *dim_mod(struct dims *dims, const struct dim *a, const struct d
 const struct dim *dim_ceil_div(struct dims *dims, const struct dim *a, const struct dim *b)
 {
 	if (dim_is_const(b) && b->value > 0 && a->kind != DIM_INVALID) {
-		/* the form that a floor division of a padded extent has, so that the two can be equal */
+		/* the form that a floor division of a padded extent has, so that the two can be
+		 * equal */
 		const struct dim *up = dim_add(dims, a, dim_const(dims, b->value - 1));
 		return dim_div(dims, up, b);
 	}

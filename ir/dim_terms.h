@@ -1,7 +1,7 @@
 /* Inside of the dim files: an expression seen as a sum of terms, a term being a factor times atoms.
  *
- * Terms are ordered by number of atoms, then lexicographically: an order that multiplication keeps, so that
- * polynomial division works on it.
+ * Terms are ordered by number of atoms, then lexicographically: an order that multiplication keeps,
+ * so that polynomial division works on it.
  */
 #ifndef NORMC_IR_DIM_TERMS_H
 #define NORMC_IR_DIM_TERMS_H
@@ -22,7 +22,8 @@ struct sum {
 	bool broken; /* overflow, or too many terms */
 };
 
-/* Number of terms, and one of them. `d` is the address of the expression, which must outlive the term. */
+/* Number of terms, and one of them. `d` is the address of the expression, which must outlive the
+ * term. */
 uint32_t dim_n_terms(const struct dim *d);
 struct term dim_term(const struct dim *const *d, uint32_t i);
 
@@ -34,7 +35,8 @@ const struct dim *dim_of_sum(struct dims *dims, const struct sum *s);
 const struct dim *dim_of_term(struct dims *dims, struct term t);
 
 /* The unique expression of this kind and these operands; no simplification. */
-const struct dim *dim_intern(struct dims *dims, enum dim_kind kind, const struct dim *const *arg, uint32_t n);
+const struct dim *dim_intern(struct dims *dims, enum dim_kind kind, const struct dim *const *arg,
+			     uint32_t n);
 const struct dim *dim_invalid(struct dims *dims);
 
 /* A total order that does not depend on the order of creation. */

@@ -6,7 +6,8 @@
 #include "dim.h"
 #include "dim_terms.h"
 
-/* Values that something can take, ends included; INT64_MIN as `low` and INT64_MAX as `high` stand for no bound. */
+/* Values that something can take, ends included; INT64_MIN as `low` and INT64_MAX as `high` stand
+ * for no bound. */
 struct interval {
 	int64_t low, high;
 };
@@ -53,7 +54,8 @@ static struct interval interval_mul(struct interval a, struct interval b)
 {
 	int64_t p = bound_mul(a.low, b.low), q = bound_mul(a.low, b.high);
 	int64_t r = bound_mul(a.high, b.low), s = bound_mul(a.high, b.high);
-	return (struct interval){least(least(p, q), least(r, s)), greatest(greatest(p, q), greatest(r, s))};
+	return (struct interval){least(least(p, q), least(r, s)),
+				 greatest(greatest(p, q), greatest(r, s))};
 }
 
 static struct interval term_interval(const struct term *t)
@@ -92,8 +94,8 @@ static uint32_t atom_bounds(const struct dim *d, bool upper, const struct dim *c
 
 enum { BOUND_DEPTH = 2, BOUND_TERMS = 8 };
 
-/* Lower bound of a sum.  Terms in which one atom hides a bound that other terms cancel (N - min(N, 5)) are
- * replaced by that bound, BOUND_DEPTH times at most. */
+/* Lower bound of a sum.  Terms in which one atom hides a bound that other terms cancel, as in N -
+ * min(N, 5), are replaced by that bound, BOUND_DEPTH times at most. */
 static int64_t sum_lower(const struct sum *s, int depth)
 {
 	int64_t low = s->broken ? INT64_MIN : sum_interval(s).low;
@@ -102,7 +104,9 @@ static int64_t sum_lower(const struct sum *s, int depth)
 	for (uint32_t i = 0; i < s->n; i++) {
 		const struct dim *const *bound[2];
 		const struct term *t = &s->term[i];
-		uint32_t n = t->n_atoms == 1 && t->factor ? atom_bounds(t->atom[0], t->factor < 0, bound) : 0;
+		uint32_t n = t->n_atoms == 1 && t->factor
+					     ? atom_bounds(t->atom[0], t->factor < 0, bound)
+					     : 0;
 		for (uint32_t k = 0; k < n; k++) {
 			struct sum other = *s;
 			other.term[i].factor = 0;
@@ -149,7 +153,8 @@ static struct interval bounds_of(const struct dims *dims, const struct dim *d)
 	case DIM_CONST:
 		return (struct interval){d->value, d->value};
 	case DIM_SYMBOL:
-		return (struct interval){dims->symbols[d->value].element ? INT64_MIN : 0, INT64_MAX};
+		return (struct interval){dims->symbols[d->value].element ? INT64_MIN : 0,
+					 INT64_MAX};
 	case DIM_ADD:
 		return add_interval(d);
 	case DIM_MUL:
@@ -216,7 +221,8 @@ bool dim_eval(const struct dim *d, const int64_t *symbols, int64_t *value)
 	if (!dim_eval(d->arg[0], symbols, value))
 		return false;
 	for (uint32_t i = 1; i < d->n_args; i++)
-		if (!dim_eval(d->arg[i], symbols, &operand) || !apply(d->kind, *value, operand, value))
+		if (!dim_eval(d->arg[i], symbols, &operand) ||
+		    !apply(d->kind, *value, operand, value))
 			return false;
 	return true;
 }
@@ -226,7 +232,8 @@ bool dim_eval(const struct dim *d, const int64_t *symbols, int64_t *value)
 struct text {
 	const struct dims *dims;
 	char *p;
-	size_t size, length; /* p is a string of less than `size` bytes; what exceeds that is counted only */
+	size_t size, length; /* p is a string of less than `size` bytes; what exceeds that is
+				counted only */
 };
 
 static void put(struct text *t, const char *s)
@@ -247,16 +254,18 @@ static int hold(const struct dim *d)
 {
 	if (d->kind == DIM_ADD)
 		return HOLD_SUM;
-	return d->kind == DIM_MUL || d->kind == DIM_DIV || d->kind == DIM_MOD ? HOLD_PRODUCT : HOLD_ATOM;
+	return d->kind == DIM_MUL || d->kind == DIM_DIV || d->kind == DIM_MOD ? HOLD_PRODUCT
+									      : HOLD_ATOM;
 }
 
 /* Whether a name reads as a name, not as a keyword or something else. */
 static bool is_plain(const char *name)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+	static const char letters[] =
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
 	static const char *const keywords[] = {
 #define X(kind, text) text,
-		DIM_KIND_LIST(X)
+			DIM_KIND_LIST(X)
 #undef X
 	};
 	for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)

@@ -1,7 +1,8 @@
-/* The type of every operation: shape_<rule>() for each word of the shape column of ops.def.  Each checks ranks, extents
- * and element types of its operands and reports the first that does not fit. Unknown extents that have to be equal are
- * taken to be so and noted (graph_same_extent).  Here: sources and maps; infer_move.c: views, movement, reductions;
- * infer_anchor.c: anchors, calls, regions.
+/* The type of every operation: shape_<rule>() for each word of the shape column of ops.def.  Each
+ * checks ranks, extents and element types of its operands and reports the first that does not fit.
+ * Unknown extents that have to be equal are taken to be so and noted (graph_same_extent).  Here:
+ * sources and maps; infer_move.c: views, movement, reductions; infer_anchor.c: anchors, calls,
+ * regions.
  */
 #include "infer.h"
 
@@ -17,7 +18,8 @@ bool infer_fail(struct graph *g, const struct node *n, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	return diag_error(g->context->diag, g->at, NORMC_INVALID, "%s: %s", op_info[n->op].name, text);
+	return diag_error(g->context->diag, g->at, NORMC_INVALID, "%s: %s", op_info[n->op].name,
+			  text);
 }
 
 struct type_text infer_show(struct graph *g, const struct type *type)
@@ -80,16 +82,16 @@ static enum elem_class class_of(enum normc_elem elem)
 bool infer_class(struct graph *g, const struct node *n, uint32_t k, uint32_t classes)
 {
 	static const char *const name[] = {
-		[CLASS_FLOAT] = "a floating-point type",
-		[CLASS_INTEGER] = "an integer type",
-		[CLASS_NUMBER] = "a number type",
-		[CLASS_BOOL] = "bool",
-		[CLASS_BITS] = "bool or an integer type",
+			[CLASS_FLOAT] = "a floating-point type",
+			[CLASS_INTEGER] = "an integer type",
+			[CLASS_NUMBER] = "a number type",
+			[CLASS_BOOL] = "bool",
+			[CLASS_BITS] = "bool or an integer type",
 	};
 	if (classes & class_of(n->in[k]->type.elem))
 		return true;
-	return infer_fail(g, n, "operand %u of type %s must have %s", k, infer_show(g, &n->in[k]->type).s,
-			  name[classes]);
+	return infer_fail(g, n, "operand %u of type %s must have %s", k,
+			  infer_show(g, &n->in[k]->type).s, name[classes]);
 }
 
 bool infer_axis(struct graph *g, const struct node *n, int32_t axis)
@@ -100,23 +102,21 @@ bool infer_axis(struct graph *g, const struct node *n, int32_t axis)
 			  infer_show(g, &n->in[0]->type).s);
 }
 
-/* What a map operation accepts; those not listed here take numbers. */
+/* What an operation accepts in operand 0; those not listed take numbers. */
 static uint32_t classes_of(enum op op)
 {
-	switch (op) {
-	case OP_floor: case OP_ceil: case OP_round: case OP_exp: case OP_log: case OP_sqrt: case OP_sin: case OP_cos:
-	case OP_tan: case OP_asin: case OP_acos: case OP_atan: case OP_sinh: case OP_cosh: case OP_asinh:
-	case OP_acosh: case OP_atanh: case OP_tanh: case OP_erf: case OP_isnan: case OP_isinf: case OP_softmax:
-		return CLASS_FLOAT;
-	case OP_not: case OP_and: case OP_or: case OP_xor:
-		return CLASS_BITS;
-	case OP_shl: case OP_shr:
-		return CLASS_INTEGER;
-	case OP_max: case OP_min: case OP_eq: case OP_lt: case OP_le: case OP_reduce_max: case OP_reduce_min:
-		return CLASS_ANY;
-	default:
-		return CLASS_NUMBER;
-	}
+	enum { F = CLASS_FLOAT, I = CLASS_INTEGER, B = CLASS_BITS, A = CLASS_ANY };
+	static const uint8_t classes[OP_COUNT] = {
+			[OP_floor] = F, [OP_ceil] = F,	  [OP_round] = F, [OP_exp] = F,
+			[OP_log] = F,	[OP_sqrt] = F,	  [OP_sin] = F,	  [OP_cos] = F,
+			[OP_tan] = F,	[OP_asin] = F,	  [OP_acos] = F,  [OP_atan] = F,
+			[OP_sinh] = F,	[OP_cosh] = F,	  [OP_asinh] = F, [OP_acosh] = F,
+			[OP_atanh] = F, [OP_tanh] = F,	  [OP_erf] = F,	  [OP_isnan] = F,
+			[OP_isinf] = F, [OP_softmax] = F, [OP_not] = B,	  [OP_and] = B,
+			[OP_or] = B,	[OP_xor] = B,	  [OP_shl] = I,	  [OP_shr] = I,
+			[OP_max] = A,	[OP_min] = A,	  [OP_eq] = A,	  [OP_lt] = A,
+			[OP_le] = A};
+	return classes[op] ? classes[op] : CLASS_NUMBER;
 }
 
 /* ---- sources ---- */
@@ -137,15 +137,17 @@ bool shape_data(struct graph *g, const struct node *n, struct type *type)
 		return infer_fail(g, n, "the extents of %s must be known", infer_show(g, type).s);
 	if (n->attr.data->bytes == bytes)
 		return true;
-	return infer_fail(g, n, "%llu bytes do not fill %s", (unsigned long long)n->attr.data->bytes,
-			  infer_show(g, type).s);
+	return infer_fail(g, n, "%llu bytes do not fill %s",
+			  (unsigned long long)n->attr.data->bytes, infer_show(g, type).s);
 }
 
 bool shape_iota(struct graph *g, const struct node *n, struct type *type)
 {
 	*type = n->attr.iota->type;
-	if (n->attr.iota->axis < 0 || n->attr.iota->axis >= type->rank || type->elem == NORMC_BOOL)
-		return infer_fail(g, n, "%s has no indices along axis %d", infer_show(g, type).s, n->attr.iota->axis);
+	if (n->attr.iota->axis < 0 || n->attr.iota->axis >= type->rank ||
+	    type->elem == NORMC_BOOL || !elem_bits(type->elem))
+		return infer_fail(g, n, "%s has no indices along axis %d", infer_show(g, type).s,
+				  n->attr.iota->axis);
 	return true;
 }
 
@@ -169,7 +171,8 @@ bool shape_same(struct graph *g, const struct node *n, struct type *type)
 {
 	if (n->op == OP_softmax && !infer_axis(g, n, n->attr.softmax->axis))
 		return false;
-	return infer_class(g, n, 0, classes_of(n->op)) && infer_same_elements(g, n, 0) && same_shapes(g, n, type);
+	return infer_class(g, n, 0, classes_of(n->op)) && infer_same_elements(g, n, 0) &&
+	       same_shapes(g, n, type);
 }
 
 bool shape_copy(struct graph *g, const struct node *n, struct type *type)
@@ -191,7 +194,8 @@ bool shape_cast(struct graph *g, const struct node *n, struct type *type)
 {
 	*type = n->in[0]->type;
 	type->elem = n->attr.cast->to;
-	return elem_bits(type->elem) || infer_fail(g, n, "there is no element type %d", (int)type->elem);
+	return elem_bits(type->elem) ||
+	       infer_fail(g, n, "there is no element type %d", (int)type->elem);
 }
 
 bool shape_bitcast(struct graph *g, const struct node *n, struct type *type)
@@ -201,17 +205,20 @@ bool shape_bitcast(struct graph *g, const struct node *n, struct type *type)
 	type->elem = to;
 	if (elem_bits(from) == elem_bits(to) && from != NORMC_BOOL && to != NORMC_BOOL)
 		return true;
-	return infer_fail(g, n, "%s does not have the bits of %s", normc_elem_name(from), normc_elem_name(to));
+	return infer_fail(g, n, "%s does not have the bits of %s", normc_elem_name(from),
+			  normc_elem_name(to));
 }
 
 bool shape_power(struct graph *g, const struct node *n, struct type *type)
 {
-	return infer_class(g, n, 0, CLASS_NUMBER) && infer_class(g, n, 1, CLASS_NUMBER) && same_shapes(g, n, type);
+	return infer_class(g, n, 0, CLASS_NUMBER) && infer_class(g, n, 1, CLASS_NUMBER) &&
+	       same_shapes(g, n, type);
 }
 
 bool shape_where(struct graph *g, const struct node *n, struct type *type)
 {
-	if (!infer_class(g, n, 0, CLASS_BOOL) || !infer_same_elements(g, n, 1) || !same_shapes(g, n, type))
+	if (!infer_class(g, n, 0, CLASS_BOOL) || !infer_same_elements(g, n, 1) ||
+	    !same_shapes(g, n, type))
 		return false;
 	type->elem = n->in[1]->type.elem;
 	return true;
@@ -225,13 +232,16 @@ static bool check_result(struct graph *g, const struct node *n, const struct typ
 	if (type->elem == NORMC_ELEM_NONE)
 		return true;
 	if (type->rank < 0 || type->rank > MAX_RANK)
-		return infer_fail(g, n, "rank %d of the result is not within 0..%d", type->rank, MAX_RANK);
+		return infer_fail(g, n, "rank %d of the result is not within 0..%d", type->rank,
+				  MAX_RANK);
 	for (int32_t i = 0; i < type->rank; i++)
 		if (type->dim[i]->kind == DIM_INVALID || type->dim[i]->high < 0)
-			return infer_fail(g, n, "dimension %d of the result %s is negative or too large", i,
-					  infer_show(g, type).s);
+			return infer_fail(g, n,
+					  "dimension %d of the result %s is negative or too large",
+					  i, infer_show(g, type).s);
 	if (type_count(g->context->dims, type)->kind == DIM_INVALID)
-		return infer_fail(g, n, "the result %s has too many elements", infer_show(g, type).s);
+		return infer_fail(g, n, "the result %s has too many elements",
+				  infer_show(g, type).s);
 	return true;
 }
 

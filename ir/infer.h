@@ -1,5 +1,6 @@
-/* Inside of the infer files: one rule per word of the shape column of ops.def, and what rules share.  A rule sees a node whose op,
- * operands and attribute are set and gives its type, or reports and returns false. */
+/* Inside of the infer files: one rule per word of the shape column of ops.def, and what rules
+ * share.  A rule sees a node whose op, operands and attribute are set and gives its type, or
+ * reports and returns false. */
 #ifndef NORMC_IR_INFER_H
 #define NORMC_IR_INFER_H
 
@@ -13,7 +14,7 @@ typedef bool shape_rule(struct graph *g, const struct node *n, struct type *type
 
 /* Reports "<operation>: <text>"; returns false. */
 bool infer_fail(struct graph *g, const struct node *n, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+		__attribute__((format(printf, 3, 4)));
 /* Reports that operand b does not fit operand a, with both types; returns false. */
 bool infer_mismatch(struct graph *g, const struct node *n, uint32_t a, uint32_t b);
 
@@ -32,12 +33,13 @@ enum elem_class {
 	CLASS_ANY = 7
 };
 
-/* Each is true, or false after a report. */
-bool infer_class(struct graph *g, const struct node *n, uint32_t k, uint32_t classes); /* of operand k */
-bool infer_same_elements(struct graph *g, const struct node *n, uint32_t first);       /* operands first, ... */
-bool infer_axis(struct graph *g, const struct node *n, int32_t axis);                  /* of operand 0 */
+/* Each is true, or false after a report: operand k is of these classes; operands `first` and after it
+ * have one element type; operand 0 has this axis. */
+bool infer_class(struct graph *g, const struct node *n, uint32_t k, uint32_t classes);
+bool infer_same_elements(struct graph *g, const struct node *n, uint32_t first);
+bool infer_axis(struct graph *g, const struct node *n, int32_t axis);
 
-/* False, without a report, if the extents are different constants; otherwise *a is the one to use. */
+/* False, without a report, if the extents are different constants; else *a is the one to use. */
 bool infer_same_extent(struct graph *g, const struct dim **a, const struct dim *b);
 
 #endif

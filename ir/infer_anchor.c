@@ -60,7 +60,8 @@ bool shape_matmul(struct graph *g, const struct node *n, struct type *type)
 }
 
 /* floor((size - reach) / stride) + 1: positions of a window that reaches over `reach` elements */
-static const struct dim *positions_of(struct dims *dims, const struct dim *size, const struct dim *reach, int64_t stride)
+static const struct dim *positions_of(struct dims *dims, const struct dim *size,
+				      const struct dim *reach, int64_t stride)
 {
 	const struct dim *last = dim_div(dims, dim_sub(dims, size, reach), dim_const(dims, stride));
 	return dim_add(dims, last, dim_const(dims, 1));
@@ -70,7 +71,8 @@ static const struct dim *positions_of(struct dims *dims, const struct dim *size,
 static const struct dim *dilated(struct dims *dims, const struct dim *extent, int64_t dilation)
 {
 	const struct dim *one = dim_const(dims, 1);
-	return dim_add(dims, dim_mul(dims, dim_sub(dims, extent, one), dim_const(dims, dilation)), one);
+	return dim_add(dims, dim_mul(dims, dim_sub(dims, extent, one), dim_const(dims, dilation)),
+		       one);
 }
 
 /* One spatial dimension of a convolution or pooling. */
@@ -87,14 +89,19 @@ static const struct dim *window_positions(struct dims *dims, const struct window
 }
 
 /* Appends the positions of a window as dimension 2 + i of the result. */
-static bool add_window(struct graph *g, const struct node *n, struct type *type, int32_t i, const struct window *w)
+static bool add_window(struct graph *g, const struct node *n, struct type *type, int32_t i,
+		       const struct window *w)
 {
 	if (w->stride < 1 || w->dilation < 1 || w->x_dilation < 1 || w->kernel->low < 1)
-		return infer_fail(g, n, "kernel, stride or dilation of spatial dimension %d is not positive", i);
+		return infer_fail(g, n,
+				  "kernel, stride or dilation of spatial dimension %d is not "
+				  "positive",
+				  i);
 	const struct dim *positions = window_positions(g->context->dims, w);
 	if (positions->high < 0)
-		return infer_fail(g, n, "the kernel exceeds spatial dimension %d of operand 0 of type %s", i,
-				  infer_show(g, &n->in[0]->type).s);
+		return infer_fail(g, n,
+				  "the kernel exceeds spatial dimension %d of operand 0 of type %s",
+				  i, infer_show(g, &n->in[0]->type).s);
 	type->dim[2 + i] = positions;
 	return true;
 }
@@ -118,16 +125,19 @@ bool shape_conv(struct graph *g, const struct node *n, struct type *type)
 		return false;
 	const struct dim *channels = x->dim[1], *groups = dim_const(dims, attr->groups);
 	if (attr->groups < 1 || !infer_same_extent(g, &channels, dim_mul(dims, w->dim[1], groups)))
-		return infer_fail(g, n, "%lld groups of operand 1 of type %s do not fit operand 0 of type %s",
+		return infer_fail(g, n,
+				  "%lld groups of operand 1 of type %s do not fit operand 0 of "
+				  "type %s",
 				  (long long)attr->groups, infer_show(g, w).s, infer_show(g, x).s);
 	if (dim_is_const(w->dim[0]) && w->dim[0]->value % attr->groups)
-		return infer_fail(g, n, "%lld groups do not divide operand 1 of type %s", (long long)attr->groups,
-				  infer_show(g, w).s);
+		return infer_fail(g, n, "%lld groups do not divide operand 1 of type %s",
+				  (long long)attr->groups, infer_show(g, w).s);
 	*type = *x;
 	type->dim[1] = w->dim[0];
 	for (int32_t i = 0; i < attr->spatial; i++) {
-		struct window window = {x->dim[2 + i], w->dim[2 + i], attr->before[i], attr->after[i],
-					attr->stride[i], attr->dilation[i], attr->x_dilation[i]};
+		struct window window = {x->dim[2 + i],	    w->dim[2 + i],   attr->before[i],
+					attr->after[i],	    attr->stride[i], attr->dilation[i],
+					attr->x_dilation[i]};
 		/* an unknown kernel is not empty: there would be no filter */
 		if (!dim_is_const(window.kernel))
 			window.kernel = dim_max(dims, window.kernel, dim_const(dims, 1));
@@ -145,8 +155,13 @@ bool shape_pool(struct graph *g, const struct node *n, struct type *type)
 		return false;
 	*type = *x;
 	for (int32_t i = 0; i < attr->spatial; i++) {
-		struct window window = {x->dim[2 + i], dim_const(g->context->dims, attr->kernel[i]), attr->before[i],
-					attr->after[i], attr->stride[i], attr->dilation[i], 1};
+		struct window window = {x->dim[2 + i],
+					dim_const(g->context->dims, attr->kernel[i]),
+					attr->before[i],
+					attr->after[i],
+					attr->stride[i],
+					attr->dilation[i],
+					1};
 		if (!add_window(g, n, type, i, &window))
 			return false;
 	}
@@ -181,19 +196,20 @@ static bool compatible(const struct type *a, const struct type *b)
 }
 
 /* Input `at` of the region takes a value of this type. */
-static bool region_takes(struct graph *g, const struct node *n, const struct graph *region, uint32_t at,
-			 const struct type *type)
+static bool region_takes(struct graph *g, const struct node *n, const struct graph *region,
+			 uint32_t at, const struct type *type)
 {
 	if (at < region->n_inputs && compatible(&region->inputs[at]->type, type))
 		return true;
-	return infer_fail(g, n, "input %u of the region does not take a value of type %s", at, infer_show(g, type).s);
+	return infer_fail(g, n, "input %u of the region does not take a value of type %s", at,
+			  infer_show(g, type).s);
 }
 
-static bool region_gives(struct graph *g, const struct node *n, const struct graph *region, uint32_t at,
-			 const struct type *type)
+static bool region_gives(struct graph *g, const struct node *n, const struct graph *region,
+			 uint32_t at, const struct type *type)
 {
-	if (at < region->n_outputs && (node_is_poison(region->outputs[at]) ||
-				       compatible(&region->outputs[at]->type, type)))
+	if (at < region->n_outputs &&
+	    (node_is_poison(region->outputs[at]) || compatible(&region->outputs[at]->type, type)))
 		return true;
 	return infer_fail(g, n, "output %u of the region does not give a value of type %s", at,
 			  infer_show(g, type).s);
@@ -207,13 +223,17 @@ static bool is_scalar(const struct type *type, enum normc_elem elem)
 static bool shape_if(struct graph *g, const struct node *n)
 {
 	const struct attr_region *attr = n->attr.region;
-	if (!n->n_in || !is_scalar(&n->in[0]->type, NORMC_BOOL) || !attr->region[0] || !attr->region[1])
+	if (!n->n_in || !is_scalar(&n->in[0]->type, NORMC_BOOL) || !attr->region[0] ||
+	    !attr->region[1])
 		return infer_fail(g, n, "operand 0 must be bool[] and there must be two regions");
 	for (int r = 0; r < 2; r++) {
 		const struct graph *region = attr->region[r];
 		if (region->n_inputs != n->n_in - 1 || region->n_outputs != attr->n_out)
-			return infer_fail(g, n, "region %d has %u inputs and %u outputs instead of %u and %u", r,
-					  region->n_inputs, region->n_outputs, n->n_in - 1, attr->n_out);
+			return infer_fail(g, n,
+					  "region %d has %u inputs and %u outputs instead of %u "
+					  "and %u",
+					  r, region->n_inputs, region->n_outputs, n->n_in - 1,
+					  attr->n_out);
 		for (uint32_t i = 0; i < region->n_inputs; i++)
 			if (!region_takes(g, n, region, i, &n->in[1 + i]->type))
 				return false;
@@ -238,11 +258,15 @@ static bool shape_loop(struct graph *g, const struct node *n)
 	const struct attr_region *attr = n->attr.region;
 	const struct graph *body = attr->region[0];
 	const struct type trip = {.elem = NORMC_I64}, condition = {.elem = NORMC_BOOL};
-	if (n->n_in < 2 || !is_scalar(&n->in[0]->type, NORMC_I64) || !is_scalar(&n->in[1]->type, NORMC_BOOL) || !body)
-		return infer_fail(g, n, "operands 0 and 1 must be i64[] and bool[], and there must be a region");
-	if (body->n_inputs != n->n_in || body->n_outputs != attr->n_out + 1 || attr->n_carried > attr->n_out ||
-	    attr->n_carried > n->n_in - 2)
-		return infer_fail(g, n, "the region has %u inputs and %u outputs instead of %u and %u",
+	if (n->n_in < 2 || !is_scalar(&n->in[0]->type, NORMC_I64) ||
+	    !is_scalar(&n->in[1]->type, NORMC_BOOL) || !body)
+		return infer_fail(g, n,
+				  "operands 0 and 1 must be i64[] and bool[], and there must be a "
+				  "region");
+	if (body->n_inputs != n->n_in || body->n_outputs != attr->n_out + 1 ||
+	    attr->n_carried > attr->n_out || attr->n_carried > n->n_in - 2)
+		return infer_fail(g, n,
+				  "the region has %u inputs and %u outputs instead of %u and %u",
 				  body->n_inputs, body->n_outputs, n->n_in, attr->n_out + 1);
 	if (!region_takes(g, n, body, 0, &trip) || !region_takes(g, n, body, 1, &condition) ||
 	    !region_gives(g, n, body, 0, &condition))
@@ -254,7 +278,9 @@ static bool shape_loop(struct graph *g, const struct node *n)
 		bool stacked = i >= attr->n_carried;
 		struct type one = stacked ? scanned(&attr->out[i]) : attr->out[i];
 		if (stacked && attr->out[i].rank < 1)
-			return infer_fail(g, n, "scanned result %u has no dimension for the iterations", i);
+			return infer_fail(g, n,
+					  "scanned result %u has no dimension for the iterations",
+					  i);
 		if (!region_gives(g, n, body, i + 1, &one))
 			return false;
 	}

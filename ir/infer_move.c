@@ -15,11 +15,12 @@ bool shape_reshape(struct graph *g, const struct node *n, struct type *type)
 	const struct type *from = &n->in[0]->type;
 	*type = (struct type){.elem = from->elem, .rank = n->attr.shape->rank};
 	memcpy(type->dim, n->attr.shape->dim, sizeof type->dim);
-	const struct dim *before = type_count(g->context->dims, from), *after = type_count(g->context->dims, type);
+	const struct dim *before = type_count(g->context->dims, from),
+			 *after = type_count(g->context->dims, type);
 	if (after->kind == DIM_INVALID || infer_same_extent(g, &before, after))
 		return true; /* the check of results reports what is too large */
-	return infer_fail(g, n, "the elements of operand 0 of type %s do not fill %s", infer_show(g, from).s,
-			  infer_show(g, type).s);
+	return infer_fail(g, n, "the elements of operand 0 of type %s do not fill %s",
+			  infer_show(g, from).s, infer_show(g, type).s);
 }
 
 bool shape_transpose(struct graph *g, const struct node *n, struct type *type)
@@ -30,7 +31,9 @@ bool shape_transpose(struct graph *g, const struct node *n, struct type *type)
 	for (int32_t i = 0; i < from->rank; i++) {
 		int32_t k = n->attr.perm->perm[i];
 		if (k < 0 || k >= from->rank || seen >> k & 1)
-			return infer_fail(g, n, "dimension %d of the result cannot be dimension %d of operand 0 of type %s",
+			return infer_fail(g, n,
+					  "dimension %d of the result cannot be dimension %d of "
+					  "operand 0 of type %s",
 					  i, k, infer_show(g, from).s);
 		seen |= 1u << k;
 		type->dim[i] = from->dim[k];
@@ -46,12 +49,13 @@ bool shape_broadcast(struct graph *g, const struct node *n, struct type *type)
 	bool fits = from->rank == type->rank;
 	for (int32_t i = 0; fits && i < type->rank; i++)
 		fits = dim_is(from->dim[i], 1) || infer_same_extent(g, &type->dim[i], from->dim[i]);
-	return fits || infer_fail(g, n, "operand 0 of type %s does not broadcast to %s", infer_show(g, from).s,
-				  infer_show(g, type).s);
+	return fits || infer_fail(g, n, "operand 0 of type %s does not broadcast to %s",
+				  infer_show(g, from).s, infer_show(g, type).s);
 }
 
 /* Whether index start + i*step lies in [0, extent) for all i in [0, count), as far as is known. */
-static bool slice_fits(const struct dim *start, int64_t step, const struct dim *count, const struct dim *extent)
+static bool slice_fits(const struct dim *start, int64_t step, const struct dim *count,
+		       const struct dim *extent)
 {
 	int64_t last;
 	if (!dim_is_const(start) || !dim_is_const(count) || count->value <= 0)
@@ -70,7 +74,8 @@ bool shape_slice(struct graph *g, const struct node *n, struct type *type)
 	for (int32_t i = 0; i < from->rank; i++) {
 		if (attr->start[i]->kind == DIM_INVALID || attr->step[i] == 0 ||
 		    !slice_fits(attr->start[i], attr->step[i], attr->extent[i], from->dim[i]))
-			return infer_fail(g, n, "dimension %d leaves operand 0 of type %s", i, infer_show(g, from).s);
+			return infer_fail(g, n, "dimension %d leaves operand 0 of type %s", i,
+					  infer_show(g, from).s);
 		type->dim[i] = attr->extent[i];
 	}
 	return true;
@@ -106,7 +111,8 @@ bool shape_pad(struct graph *g, const struct node *n, struct type *type)
 		return infer_mismatch(g, n, 0, 1);
 	*type = n->in[0]->type;
 	for (int32_t i = 0; i < type->rank; i++)
-		type->dim[i] = dim_add(dims, type->dim[i], dim_add(dims, attr->before[i], attr->after[i]));
+		type->dim[i] = dim_add(dims, type->dim[i],
+				       dim_add(dims, attr->before[i], attr->after[i]));
 	return true;
 }
 
@@ -117,8 +123,8 @@ bool shape_gather(struct graph *g, const struct node *n, struct type *type)
 	if (!infer_axis(g, n, axis) || !infer_class(g, n, 1, CLASS_INTEGER))
 		return false;
 	if (data->rank - 1 + index->rank > MAX_RANK)
-		return infer_fail(g, n, "the result of %s by %s has more than %d dimensions", infer_show(g, data).s,
-				  infer_show(g, index).s, MAX_RANK);
+		return infer_fail(g, n, "the result of %s by %s has more than %d dimensions",
+				  infer_show(g, data).s, infer_show(g, index).s, MAX_RANK);
 	*type = (struct type){.elem = data->elem};
 	for (int32_t i = 0; i < axis; i++)
 		type->dim[rank++] = data->dim[i];

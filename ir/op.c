@@ -1,7 +1,8 @@
 /* The operation table, equality of attributes, and facts of element types.
  *
- * An attribute is compared and hashed through its key: a list of words, byte blocks and types that says all it means.
- * So padding and unused array elements never count, and a new attribute needs one function here.
+ * An attribute is compared and hashed through its key: a list of words, byte blocks and types that
+ * says all it means. So padding and unused array elements never count, and a new attribute needs
+ * one function here.
  */
 #include "op.h"
 
@@ -83,7 +84,8 @@ static void key_iota(struct key *k, union attr a)
 static void key_dims(struct key *k, union attr a)
 {
 	key_word(k, (uint64_t)a.dims->rank);
-	key_block(k, a.dims->value, a.dims->n * sizeof *a.dims->value); /* interned: equal values, equal pointers */
+	key_block(k, a.dims->value,
+		  a.dims->n * sizeof *a.dims->value); /* interned: equal values, equal pointers */
 }
 
 static void key_isinf(struct key *k, union attr a)
@@ -205,7 +207,7 @@ static void key_part(struct key *k, union attr a)
 
 static void key_of(struct key *k, enum op op, union attr a)
 {
-	static void (*const key[OP_COUNT])(struct key *k, union attr a) = {
+	static void (*const key[OP_COUNT])(struct key * k, union attr a) = {
 #define OP(name, in, attr, ...) key_##attr,
 #include "ops.def"
 #undef OP
@@ -280,7 +282,7 @@ enum {
 };
 
 const struct op_info op_info[OP_COUNT] = {
-#define OP(name, in, attr, shape, kind, traits, samples) \
+#define OP(name, in, attr, shape, kind, traits, samples)                                           \
 	[OP_##name] = {#name, in, KIND_##kind, traits, SAMPLES_##samples, SIZE_##attr},
 #include "ops.def"
 #undef OP
@@ -340,8 +342,10 @@ int elem_bits(enum normc_elem elem)
 	switch (elem) {
 	case NORMC_ELEM_NONE:
 		return 0;
-#define X(name, code, bits, text) case name: return bits;
-	NORMC_ELEM_LIST(X)
+#define X(name, code, bits, text)                                                                  \
+	case name:                                                                                 \
+		return bits;
+		NORMC_ELEM_LIST(X)
 #undef X
 	}
 	return 0;

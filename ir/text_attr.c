@@ -1,4 +1,5 @@
-/* The fields of every kind of attribute, for both directions of the text form. One visit_<word>() for each word of ATTR_LIST. */
+/* The fields of every kind of attribute, for both directions of the text form. One visit_<word>()
+ * for each word of ATTR_LIST. */
 #include <string.h>
 
 #include "text_form.h"
@@ -15,8 +16,8 @@ static void visit_bool(struct visitor *v, const char *name, bool *value)
 }
 
 /* One of n words; its number. */
-static uint32_t visit_choice(struct visitor *v, const char *name, const char *const *choice, uint32_t n,
-			     uint32_t value)
+static uint32_t visit_choice(struct visitor *v, const char *name, const char *const *choice,
+			     uint32_t n, uint32_t value)
 {
 	const char *word = choice[value];
 	v->word(v, name, &word);
@@ -34,7 +35,8 @@ static void visit_elem(struct visitor *v, const char *name, enum normc_elem *val
 	if (!v->reads)
 		return;
 	for (int elem = 1; elem <= NORMC_I2; elem++)
-		if (elem_bits((enum normc_elem)elem) && !strcmp(word, normc_elem_name((enum normc_elem)elem)))
+		if (elem_bits((enum normc_elem)elem) &&
+		    !strcmp(word, normc_elem_name((enum normc_elem)elem)))
 			*value = (enum normc_elem)elem;
 	if (!*value)
 		v->wrong(v, name);
@@ -52,8 +54,10 @@ static void visit_small(struct visitor *v, const char *name, int32_t *value)
 
 /* ---- lists ---- */
 
-/* A list whose length is known when printing, and when parsing unless *n is -1: then the list sets it. */
-static void visit_integers(struct visitor *v, const char *name, int64_t *value, int32_t *n, int32_t most)
+/* A list whose length is known when printing, and when parsing unless *n is -1: then the list sets
+ * it. */
+static void visit_integers(struct visitor *v, const char *name, int64_t *value, int32_t *n,
+			   int32_t most)
 {
 	struct text_ints list = {value, *n < 0 ? 0 : (uint32_t)*n};
 	v->integers(v, name, &list);
@@ -68,7 +72,8 @@ static void visit_integers(struct visitor *v, const char *name, int64_t *value, 
 		memcpy(value, list.value, list.n * sizeof *value);
 }
 
-static void visit_extents(struct visitor *v, const char *name, const struct dim **value, int32_t *n, int32_t most)
+static void visit_extents(struct visitor *v, const char *name, const struct dim **value, int32_t *n,
+			  int32_t most)
 {
 	struct text_dims list = {value, *n < 0 ? 0 : (uint32_t)*n};
 	v->dims(v, name, &list);
@@ -298,7 +303,7 @@ static void visit_none(struct visitor *v, void *attr)
 
 void text_visit(struct visitor *v, enum op op, void *attr)
 {
-	static void (*const visit[OP_COUNT])(struct visitor *v, void *attr) = {
+	static void (*const visit[OP_COUNT])(struct visitor * v, void *attr) = {
 #define OP(name, in, attr, ...) visit_##attr,
 #include "ops.def"
 #undef OP

@@ -1,7 +1,8 @@
 /* Inside of the text files: the fields of attributes, described once for printing and parsing.
  *
- * text_attr.c visits the fields of an attribute in the order in which they are written; the visitor either prints the
- * field (text_print.c) or reads it (text_parse.c).  A reader reports by itself and leaves the field as it is.
+ * text_attr.c visits the fields of an attribute in the order in which they are written; the visitor
+ * either prints the field (text_print.c) or reads it (text_parse.c).  A reader reports by itself
+ * and leaves the field as it is.
  */
 #ifndef NORMC_IR_TEXT_FORM_H
 #define NORMC_IR_TEXT_FORM_H
@@ -30,7 +31,8 @@ struct visitor {
 	void (*integers)(struct visitor *v, const char *name, struct text_ints *list);
 	void (*reals)(struct visitor *v, const char *name, struct text_reals *list);
 	void (*dims)(struct visitor *v, const char *name, struct text_dims *list);
-	void (*wrong)(struct visitor *v, const char *name); /* a reader found a value that the field cannot have */
+	void (*wrong)(struct visitor *v,
+		      const char *name); /* a reader found a value that the field cannot have */
 	struct arena *arena;
 	int32_t rank; /* of operand 0 */
 	bool reads;
@@ -43,9 +45,11 @@ union text_attr {
 };
 #undef X
 
-/* Visits all fields of the attribute of `op`, which is a struct attr_<word>; when parsing it is zeroed before. */
+/* Visits all fields of the attribute of `op`, which is a struct attr_<word>; when parsing it is
+ * zeroed before. */
 void text_visit(struct visitor *v, enum op op, void *attr);
-/* Whether the attribute has fields in braces; a port, constant data and a sole type are written elsewhere. */
+/* Whether the attribute has fields in braces; a port, constant data and a sole type are written
+ * elsewhere. */
 bool text_has_fields(enum op op);
 
 /* Result types are written after the attribute; gives them to attributes that hold them. */
@@ -75,7 +79,8 @@ struct reader {
 
 /* Reports with the line, once; returns false. */
 bool read_fail(struct reader *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* Skips space and comments, then says whether the next character is c; `read_take` also moves behind it. */
+/* Skips space and comments, then says whether the next character is c; `read_take` also moves
+ * behind it. */
 bool read_is(struct reader *r, char c);
 bool read_take(struct reader *r, char c);
 bool read_expect(struct reader *r, char c);

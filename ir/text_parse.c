@@ -1,5 +1,5 @@
-/* Parses the text form of graphs (see text_print.c) with the builder, so that what is read is checked like what is imported.
- * The first error ends it. */
+/* Parses the text form of graphs (see text_print.c) with the builder, so that what is read is
+ * checked like what is imported. The first error ends it. */
 #include <string.h>
 
 #include "eval.h"
@@ -31,7 +31,8 @@ static bool read_elem(struct reader *r, enum normc_elem *elem)
 	if (!name)
 		return read_fail(r, "type expected at '%.20s'", r->at);
 	for (int e = NORMC_ELEM_NONE; e <= NORMC_I2; e++)
-		if ((!e || elem_bits((enum normc_elem)e)) && !strcmp(name, normc_elem_name((enum normc_elem)e))) {
+		if ((!e || elem_bits((enum normc_elem)e)) &&
+		    !strcmp(name, normc_elem_name((enum normc_elem)e))) {
 			*elem = (enum normc_elem)e;
 			return true;
 		}
@@ -102,9 +103,9 @@ static bool read_elements(struct reader *r, struct tensor *t)
 	for (int64_t i = 0; i < t->count; i++) {
 		if (!read_expect(r, i ? ',' : '['))
 			return false;
-		bool good = elem_is_float(t->elem)    ? read_real(r, &t->f[i])
+		bool good = elem_is_float(t->elem) ? read_real(r, &t->f[i])
 			    : t->elem == NORMC_U64 ? read_unsigned(r, &bits)
-						     : read_integer(r, &t->i[i]);
+						   : read_integer(r, &t->i[i]);
 		if (good && t->elem == NORMC_U64)
 			t->i[i] = (int64_t)bits;
 		if (good && !elem_is_float(t->elem) && elem_wrap(t->elem, t->i[i]) != t->i[i])
@@ -123,8 +124,9 @@ static bool read_hash(struct reader *r, uint64_t bytes)
 	r->at += strspn(r->at, "0123456789abcdef");
 	if (!read_keyword(r, "bytes"))
 		return read_fail(r, "'bytes' expected at '%.20s'", r->at);
-	return read_unsigned(r, &stated) && (stated == bytes || read_fail(r, "the type has %llu bytes",
-									 (unsigned long long)bytes));
+	return read_unsigned(r, &stated) &&
+	       (stated == bytes ||
+		read_fail(r, "the type has %llu bytes", (unsigned long long)bytes));
 }
 
 static struct node *read_constant(struct reader *r, struct graph *g, const struct type *type)
@@ -136,7 +138,8 @@ static struct node *read_constant(struct reader *r, struct graph *g, const struc
 		return NULL;
 	}
 	bool hash = read_expect(r, '=') && read_keyword(r, "hash");
-	if (r->failed || (!hash && strnlen(r->at, (size_t)count) < (size_t)count) || (hash && !read_hash(r, bytes))) {
+	if (r->failed || (!hash && strnlen(r->at, (size_t)count) < (size_t)count) ||
+	    (hash && !read_hash(r, bytes))) {
 		read_fail(r, "elements are missing");
 		return NULL;
 	}

@@ -6,7 +6,8 @@
  *	%2 = reduce_sum %0 {axes [2,3]} : f32[N,1,1,1] ; n3 via fold
  *	return %2 "y"
  *
- * n3 is the node's entry in the table of sources.  What is tracked of an input's contents follows its type as "= [...]".
+ * n3 is the node's entry in the table of sources.  What is tracked of an input's contents follows
+ *its type as "= [...]".
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -84,7 +85,8 @@ static void put_type(struct printer *p, const struct type *type)
 	put(p, "]");
 }
 
-/* The fewest digits that round to `value` in the element type, but all before the point of numbers that are not large. */
+/* The fewest digits that round to `value` in the element type, but all before the point of numbers
+ * that are not large. */
 static void text_of_real(enum normc_elem elem, double value, char *text, size_t size)
 {
 	int digits = 1;
@@ -177,7 +179,8 @@ static void print_dims(struct visitor *v, const char *name, struct text_dims *li
 
 static void print_wrong(struct visitor *v, const char *name)
 {
-	put(field(v, name), "?"); /* a value that the field cannot have: left for the reader to see */
+	put(field(v, name),
+	    "?"); /* a value that the field cannot have: left for the reader to see */
 }
 
 /* ---- nodes ---- */
@@ -228,11 +231,13 @@ static void put_contents(struct printer *p, const struct attr_data *data)
 	for (int32_t i = 0; i < data->type.rank; i++)
 		dim[i] = data->type.dim[i]->value;
 	if (count >= 0 && count <= p->max_elements) {
-		struct tensor t = tensor_load(p->g->context->arena, data->type.elem, data->type.rank, dim, data->p);
+		struct tensor t = tensor_load(p->g->context->arena, data->type.elem,
+					      data->type.rank, dim, data->p);
 		put_elements(p, &t);
 		return;
 	}
-	snprintf(text, sizeof text, " = hash %016" PRIx64 " bytes %" PRIu64, hash_of(data->p, data->bytes), data->bytes);
+	snprintf(text, sizeof text, " = hash %016" PRIx64 " bytes %" PRIu64,
+		 hash_of(data->p, data->bytes), data->bytes);
 	put(p, text);
 }
 
@@ -338,13 +343,23 @@ static void put_graph(struct printer *p, const struct graph *g)
 	put(p, "\n");
 }
 
-void graph_print(const struct graph *g, uint32_t max_elements, void (*write)(void *user, const char *s), void *user)
+void graph_print(const struct graph *g, uint32_t max_elements,
+		 void (*write)(void *user, const char *s), void *user)
 {
 	struct printer p = {
-		.visitor = {.word = print_word, .string = print_string, .integer = print_integer, .real = print_real,
-			    .integers = print_integers, .reals = print_reals, .dims = print_dims,
-			    .wrong = print_wrong, .arena = g->context->arena},
-		.g = g, .put = write, .user = user, .max_elements = max_elements,
+			.visitor = {.word = print_word,
+				    .string = print_string,
+				    .integer = print_integer,
+				    .real = print_real,
+				    .integers = print_integers,
+				    .reals = print_reals,
+				    .dims = print_dims,
+				    .wrong = print_wrong,
+				    .arena = g->context->arena},
+			.g = g,
+			.put = write,
+			.user = user,
+			.max_elements = max_elements,
 	};
 	put_graph(&p, g);
 }

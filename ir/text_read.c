@@ -1,5 +1,5 @@
-/* Reading the parts of the text form: names, numbers, expressions, attributes. Space, line ends and comments (# to the end of
- * the line) separate and mean nothing else. */
+/* Reading the parts of the text form: names, numbers, expressions, attributes. Space, line ends and
+ * comments (# to the end of the line) separate and mean nothing else. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +18,8 @@ bool read_fail(struct reader *r, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	return diag_error(r->context->diag, (struct loc){0}, NORMC_INVALID, "line %u: %s", r->line, text);
+	return diag_error(r->context->diag, (struct loc){0}, NORMC_INVALID, "line %u: %s", r->line,
+			  text);
 }
 
 /* ---- characters ---- */
@@ -56,7 +57,8 @@ bool read_expect(struct reader *r, char c)
 
 static size_t name_length(const char *s)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+	static const char letters[] =
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
 	return *s >= '0' && *s <= '9' ? 0 : strspn(s, letters);
 }
 
@@ -164,7 +166,8 @@ static const struct dim *read_sum(struct reader *r);
 static const struct dim *fail_dim(struct reader *r, const char *what)
 {
 	read_fail(r, "%s at '%.20s'", what, r->at);
-	return dim_div(r->context->dims, dim_const(r->context->dims, 1), dim_const(r->context->dims, 0));
+	return dim_div(r->context->dims, dim_const(r->context->dims, 1),
+		       dim_const(r->context->dims, 0));
 }
 
 static const struct dim *read_symbol(struct reader *r, const char *name)
@@ -208,7 +211,8 @@ static const struct dim *read_atom(struct reader *r)
 		return dim_const(dims, value);
 	}
 	if (read_take(r, '-')) {
-		const struct dim *d = ++r->depth > TEXT_MAX_DEPTH ? fail_dim(r, "too many signs") : read_atom(r);
+		const struct dim *d = ++r->depth > TEXT_MAX_DEPTH ? fail_dim(r, "too many signs")
+								  : read_atom(r);
 		r->depth--;
 		return dim_sub(dims, dim_const(dims, 0), d);
 	}
@@ -360,9 +364,16 @@ static void visit_wrong(struct visitor *v, const char *name)
 bool read_attribute(struct reader *r, enum op op, void *attr)
 {
 	const int32_t rank = r->visitor.rank;
-	r->visitor = (struct visitor){.word = visit_word, .string = visit_string, .integer = visit_integer,
-				      .real = visit_real, .integers = visit_integers, .reals = visit_reals,
-				      .dims = visit_dims, .wrong = visit_wrong, .arena = r->context->arena,
-				      .rank = rank, .reads = true};
+	r->visitor = (struct visitor){.word = visit_word,
+				      .string = visit_string,
+				      .integer = visit_integer,
+				      .real = visit_real,
+				      .integers = visit_integers,
+				      .reals = visit_reals,
+				      .dims = visit_dims,
+				      .wrong = visit_wrong,
+				      .arena = r->context->arena,
+				      .rank = rank,
+				      .reads = true};
 	return read_expect(r, '{') && (text_visit(&r->visitor, op, attr), read_expect(r, '}'));
 }

@@ -1,8 +1,9 @@
-/* Tracked contents: the elements of small integer tensors as expressions, so that shape computations vanish while the
- * graph is built.  Each function gives the value of one element, or NULL (or DIM_INVALID) where it is not known.
+/* Tracked contents: the elements of small integer tensors as expressions, so that shape
+ * computations vanish while the graph is built.  Each function gives the value of one element, or
+ * NULL (or DIM_INVALID) where it is not known.
  *
- * Two's complement wrapping is not modelled: a constant that does not fit its type is not tracked, and expressions over
- * extents are taken to fit, as the extents of tensors in memory do.
+ * Two's complement wrapping is not modelled: a constant that does not fit its type is not tracked,
+ * and expressions over extents are taken to fit, as the extents of tensors in memory do.
  */
 #include <string.h>
 
@@ -45,7 +46,9 @@ static const struct dim *value_div(struct dims *dims, const struct dim *a, const
 	if (dim_is(b, 0))
 		return b;
 	if (both_const(a, b))
-		return a->value == INT64_MIN && b->value == -1 ? NULL : dim_const(dims, a->value / b->value);
+		return a->value == INT64_MIN && b->value == -1
+				       ? NULL
+				       : dim_const(dims, a->value / b->value);
 	return a->low >= 0 && b->low >= 0 ? dim_div(dims, a, b) : NULL;
 }
 
@@ -110,7 +113,9 @@ typedef const struct dim *track_rule(struct graph *g, const struct node *n, int6
 static const struct dim *track_unary(struct graph *g, const struct node *n, int64_t i)
 {
 	static value1 *const value[OP_COUNT] = {
-		[OP_neg] = value_neg, [OP_abs] = value_abs, [OP_sign] = value_sign,
+			[OP_neg] = value_neg,
+			[OP_abs] = value_abs,
+			[OP_sign] = value_sign,
 	};
 	return value[n->op](g->context->dims, n->in[0]->ints[i]);
 }
@@ -118,10 +123,11 @@ static const struct dim *track_unary(struct graph *g, const struct node *n, int6
 static const struct dim *track_binary(struct graph *g, const struct node *n, int64_t i)
 {
 	static value2 *const value[OP_COUNT] = {
-		[OP_add] = dim_add, [OP_sub] = dim_sub, [OP_mul] = dim_mul, [OP_div] = value_div,
-		[OP_mod] = value_mod, [OP_fmod] = value_fmod, [OP_max] = dim_max, [OP_min] = dim_min,
-		[OP_and] = value_and, [OP_or] = value_or, [OP_xor] = value_xor,
-		[OP_eq] = value_eq, [OP_lt] = value_lt, [OP_le] = value_le,
+			[OP_add] = dim_add,   [OP_sub] = dim_sub,   [OP_mul] = dim_mul,
+			[OP_div] = value_div, [OP_mod] = value_mod, [OP_fmod] = value_fmod,
+			[OP_max] = dim_max,   [OP_min] = dim_min,   [OP_and] = value_and,
+			[OP_or] = value_or,   [OP_xor] = value_xor, [OP_eq] = value_eq,
+			[OP_lt] = value_lt,   [OP_le] = value_le,
 	};
 	return value[n->op](g->context->dims, n->in[0]->ints[i], n->in[1]->ints[i]);
 }
@@ -203,7 +209,8 @@ static const struct dim *track_slice(struct graph *g, const struct node *n, int6
 	if (n->type.rank == 0)
 		return n->in[0]->ints[0];
 	if (!dim_is_const(attr->start[0]) || __builtin_mul_overflow(i, attr->step[0], &at) ||
-	    __builtin_add_overflow(at, attr->start[0]->value, &at) || at < 0 || at >= node_n_ints(n->in[0]))
+	    __builtin_add_overflow(at, attr->start[0]->value, &at) || at < 0 ||
+	    at >= node_n_ints(n->in[0]))
 		return NULL;
 	return n->in[0]->ints[at];
 }
@@ -235,14 +242,17 @@ static const struct dim *track_gather(struct graph *g, const struct node *n, int
 static const struct dim *track_reduce(struct graph *g, const struct node *n, int64_t i)
 {
 	static value2 *const fold[OP_COUNT] = {
-		[OP_reduce_sum] = dim_add, [OP_reduce_prod] = dim_mul, [OP_reduce_max] = dim_max, [OP_reduce_min] = dim_min,
+			[OP_reduce_sum] = dim_add,
+			[OP_reduce_prod] = dim_mul,
+			[OP_reduce_max] = dim_max,
+			[OP_reduce_min] = dim_min,
 	};
 	const struct node *a = n->in[0];
 	int64_t count = node_n_ints(a);
 	if (!n->attr.axes->mask)
 		return a->ints[i];
 	if (!count) /* the least and the greatest number are not tracked */
-		return n->op == OP_reduce_sum    ? dim_const(g->context->dims, 0)
+		return n->op == OP_reduce_sum	 ? dim_const(g->context->dims, 0)
 		       : n->op == OP_reduce_prod ? dim_const(g->context->dims, 1)
 						 : NULL;
 	const struct dim *result = a->ints[0];
@@ -252,18 +262,23 @@ static const struct dim *track_reduce(struct graph *g, const struct node *n, int
 }
 
 static track_rule *const track[OP_COUNT] = {
-	[OP_constant] = track_data, [OP_dims] = track_dims, [OP_iota] = track_iota,
-	[OP_neg] = track_unary, [OP_abs] = track_unary, [OP_sign] = track_unary,
-	[OP_not] = track_not, [OP_cast] = track_cast, [OP_where] = track_where,
-	[OP_add] = track_binary, [OP_sub] = track_binary, [OP_mul] = track_binary, [OP_div] = track_binary,
-	[OP_mod] = track_binary, [OP_fmod] = track_binary, [OP_max] = track_binary, [OP_min] = track_binary,
-	[OP_and] = track_binary, [OP_or] = track_binary, [OP_xor] = track_binary,
-	[OP_eq] = track_binary, [OP_lt] = track_binary, [OP_le] = track_binary,
-	[OP_reshape] = track_view, [OP_transpose] = track_view, [OP_broadcast] = track_broadcast,
-	[OP_slice] = track_slice, [OP_concat] = track_concat,
-	[OP_gather] = track_gather, [OP_gather_elements] = track_gather,
-	[OP_reduce_sum] = track_reduce, [OP_reduce_prod] = track_reduce,
-	[OP_reduce_max] = track_reduce, [OP_reduce_min] = track_reduce,
+		[OP_constant] = track_data,	[OP_dims] = track_dims,
+		[OP_iota] = track_iota,		[OP_neg] = track_unary,
+		[OP_abs] = track_unary,		[OP_sign] = track_unary,
+		[OP_not] = track_not,		[OP_cast] = track_cast,
+		[OP_where] = track_where,	[OP_add] = track_binary,
+		[OP_sub] = track_binary,	[OP_mul] = track_binary,
+		[OP_div] = track_binary,	[OP_mod] = track_binary,
+		[OP_fmod] = track_binary,	[OP_max] = track_binary,
+		[OP_min] = track_binary,	[OP_and] = track_binary,
+		[OP_or] = track_binary,		[OP_xor] = track_binary,
+		[OP_eq] = track_binary,		[OP_lt] = track_binary,
+		[OP_le] = track_binary,		[OP_reshape] = track_view,
+		[OP_transpose] = track_view,	[OP_broadcast] = track_broadcast,
+		[OP_slice] = track_slice,	[OP_concat] = track_concat,
+		[OP_gather] = track_gather,	[OP_gather_elements] = track_gather,
+		[OP_reduce_sum] = track_reduce, [OP_reduce_prod] = track_reduce,
+		[OP_reduce_max] = track_reduce, [OP_reduce_min] = track_reduce,
 };
 
 /* ---- entry point ---- */
@@ -286,12 +301,14 @@ const struct dim *const *track_ints(struct graph *g, const struct node *n)
 {
 	track_rule *rule = track[n->op];
 	int64_t count = type_fixed_count(&n->type);
-	if (!rule || n->type.rank > 1 || count < 0 || count > TRACK_MAX || !is_tracked_elem(n->type.elem))
+	if (!rule || n->type.rank > 1 || count < 0 || count > TRACK_MAX ||
+	    !is_tracked_elem(n->type.elem))
 		return NULL;
 	for (uint32_t k = 0; k < n->n_in && n->op != OP_where; k++)
 		if (!n->in[k]->ints)
 			return NULL;
-	const struct dim **ints = arena_new(g->context->arena, const struct dim *, (size_t)count + 1);
+	const struct dim **ints =
+			arena_new(g->context->arena, const struct dim *, (size_t)count + 1);
 	for (int64_t i = 0; i < count; i++) {
 		ints[i] = rule(g, n, i);
 		if (!fits(ints[i], n->type.elem))

@@ -1,9 +1,11 @@
-/* Well-formedness: what the builder promises, checked from outside.  Run between passes; each fault is a mistake of ours. */
+/* Well-formedness: what the builder promises, checked from outside.  Run between passes; each fault
+ * is a mistake of ours. */
 #include "graph.h"
 
 static bool fault(const struct graph *g, const struct node *n, const char *what)
 {
-	return bug(g->context->diag, n->loc, "graph '%s', node %u (%s): %s", g->name, n->id, op_info[n->op].name, what);
+	return bug(g->context->diag, n->loc, "graph '%s', node %u (%s): %s", g->name, n->id,
+		   op_info[n->op].name, what);
 }
 
 static bool is_in(const struct graph *g, const struct node *n)

@@ -1,5 +1,5 @@
-/* Expressions over symbols: the normal form keeps their value, equal ones are one pointer, and the simplifications that
- * shape computations need do happen. */
+/* Expressions over symbols: the normal form keeps their value, equal ones are one pointer, and the
+ * simplifications that shape computations need do happen. */
 #include "dim.h"
 #include "test.h"
 
@@ -67,7 +67,8 @@ typedef const struct dim *operation(struct dims *, const struct dim *, const str
 
 static struct sample combine(struct fixture *f, uint64_t choice, struct sample a, struct sample b)
 {
-	static operation *const make[] = {dim_add, dim_sub, dim_mul, dim_div, dim_mod, dim_min, dim_max, dim_ceil_div};
+	static operation *const make[] = {dim_add, dim_sub, dim_mul, dim_div,
+					  dim_mod, dim_min, dim_max, dim_ceil_div};
 	struct sample s = {make[choice](f->dims, a.d, b.d), 0, a.defined && b.defined};
 	bool divides = choice == 3 || choice == 4 || choice == 7;
 	s.defined = s.defined && !(divides && b.value == 0);
@@ -75,16 +76,22 @@ static struct sample combine(struct fixture *f, uint64_t choice, struct sample a
 		return s;
 	const int64_t quotient = divides ? floor_quotient(a.value, b.value) : 0;
 	const int64_t value[] = {
-		a.value + b.value, a.value - b.value, a.value * b.value, quotient,
-		a.value - quotient * b.value, a.value < b.value ? a.value : b.value,
-		a.value > b.value ? a.value : b.value, divides ? -floor_quotient(-a.value, b.value) : 0,
+			a.value + b.value,
+			a.value - b.value,
+			a.value * b.value,
+			quotient,
+			a.value - quotient * b.value,
+			a.value < b.value ? a.value : b.value,
+			a.value > b.value ? a.value : b.value,
+			divides ? -floor_quotient(-a.value, b.value) : 0,
 	};
 	s.value = value[choice];
 	s.defined = s.value > -1000000 && s.value < 1000000;
 	return s;
 }
 
-static struct sample random_expression(struct fixture *f, uint64_t *seed, const int64_t *symbols, int depth)
+static struct sample random_expression(struct fixture *f, uint64_t *seed, const int64_t *symbols,
+				       int depth)
 {
 	const struct dim *const symbol[N_SYMBOLS] = {f->n, f->m, f->k, f->e};
 	uint64_t choice = test_random_below(seed, depth ? 10 : 3);
@@ -121,9 +128,11 @@ static void test_value_is_kept(void **state)
 		char text[300];
 		dim_print(f->dims, s.d, text, sizeof text);
 		if (value != s.value)
-			fail_msg("%s is %lld, not %lld, for N=%lld M=%lld s2=%lld e=%lld (round %d)", text,
-				 (long long)value, (long long)s.value, (long long)symbols[0], (long long)symbols[1],
-				 (long long)symbols[2], (long long)symbols[3], round);
+			fail_msg("%s is %lld, not %lld, for N=%lld M=%lld s2=%lld e=%lld (round "
+				 "%d)",
+				 text, (long long)value, (long long)s.value, (long long)symbols[0],
+				 (long long)symbols[1], (long long)symbols[2],
+				 (long long)symbols[3], round);
 		assert_true(s.d->low <= value && value <= s.d->high);
 		defined++;
 	}
@@ -140,7 +149,8 @@ static void test_replacement_keeps_value(void **state)
 		struct sample s = random_expression(f, &seed, symbols, 4);
 		int64_t before, after;
 		const struct dim *d = dim_replace(f->dims, s.d, to);
-		if (d->kind == DIM_INVALID || !dim_eval(s.d, symbols, &before) || !dim_eval(d, symbols, &after))
+		if (d->kind == DIM_INVALID || !dim_eval(s.d, symbols, &before) ||
+		    !dim_eval(d, symbols, &after))
 			continue;
 		assert_int_equal(before, after);
 	}
@@ -174,9 +184,11 @@ static void test_reshape_inference(void **state)
 	const struct dim *past = dim_add(c, f->n, f->m);
 	count = dim_mul(c, dim_mul(c, past, number(f, 12)), dim_mul(c, f->k, number(f, 64)));
 	assert_ptr_equal(dim_div(c, count, dim_mul(c, f->k, number(f, 768))), past);
-	assert_true(dim_is(dim_div(c, count, dim_mul(c, past, dim_mul(c, f->k, number(f, 64)))), 12));
+	assert_true(dim_is(dim_div(c, count, dim_mul(c, past, dim_mul(c, f->k, number(f, 64)))),
+			   12));
 	assert_true(dim_is(dim_mod(c, count, past), 0));
-	assert_text(f, dim_div(c, dim_mul(c, f->n, number(f, 6)), dim_mul(c, f->m, number(f, 4))), "(N*3) floordiv (M*2)");
+	assert_text(f, dim_div(c, dim_mul(c, f->n, number(f, 6)), dim_mul(c, f->m, number(f, 4))),
+		    "(N*3) floordiv (M*2)");
 }
 
 static void test_division(void **state)
@@ -187,14 +199,18 @@ static void test_division(void **state)
 	const struct dim *half = dim_add(c, dim_div(c, dim_sub(c, f->n, one), two), one);
 	assert_text(f, half, "(N + 1) floordiv 2");
 	assert_ptr_equal(half, dim_ceil_div(c, f->n, two));
-	assert_text(f, dim_add(c, dim_div(c, dim_sub(c, half, one), two), one), "(N + 3) floordiv 4");
-	assert_text(f, dim_div(c, dim_add(c, dim_mul(c, f->n, number(f, 4)), number(f, 7)), number(f, 6)),
+	assert_text(f, dim_add(c, dim_div(c, dim_sub(c, half, one), two), one),
+		    "(N + 3) floordiv 4");
+	assert_text(f,
+		    dim_div(c, dim_add(c, dim_mul(c, f->n, number(f, 4)), number(f, 7)),
+			    number(f, 6)),
 		    "(N*2) floordiv 3 + 1");
 	assert_true(dim_is(dim_mod(c, f->n, one), 0));
 	assert_true(dim_is(dim_mod(c, dim_mul(c, f->n, number(f, 8)), number(f, 4)), 0));
 	assert_text(f, dim_mod(c, dim_mul(c, f->n, number(f, 6)), number(f, 4)), "(N mod 2)*2");
 	assert_true(dim_is(dim_div(c, dim_mod(c, f->n, number(f, 4)), number(f, 4)), 0));
-	assert_ptr_equal(dim_mod(c, dim_mod(c, f->n, number(f, 12)), number(f, 4)), dim_mod(c, f->n, number(f, 4)));
+	assert_ptr_equal(dim_mod(c, dim_mod(c, f->n, number(f, 12)), number(f, 4)),
+			 dim_mod(c, f->n, number(f, 4)));
 	assert_int_equal(dim_div(c, number(f, -7), two)->value, -4);
 	assert_int_equal(dim_mod(c, number(f, -7), number(f, 3))->value, 2);
 	assert_int_equal(dim_mod(c, number(f, 7), number(f, -3))->value, -2);
@@ -231,7 +247,8 @@ static void test_limits(void **state)
 	assert_int_equal(dim_mod(c, number(f, INT64_MIN), number(f, 3))->value, 1);
 	const struct dim *d = f->n;
 	for (int i = 0; i < 10000 && d->kind != DIM_INVALID; i++) /* grows without an end */
-		d = dim_mul(c, dim_min(c, d, dim_add(c, dim_mod(c, d, number(f, 7 + i)), f->e)), f->m);
+		d = dim_mul(c, dim_min(c, d, dim_add(c, dim_mod(c, d, number(f, 7 + i)), f->e)),
+			    f->m);
 	assert_int_equal(d->kind, DIM_INVALID);
 	d = dim_add(c, dim_add(c, f->n, f->m), dim_add(c, f->k, f->e));
 	for (int i = 0; i < 20 && d->kind != DIM_INVALID; i++)
@@ -256,14 +273,15 @@ static void test_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_value_is_kept, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_replacement_keeps_value, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_interning, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_reshape_inference, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_division, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_minimum_and_maximum, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_text, setup, teardown),
+			cmocka_unit_test_setup_teardown(test_value_is_kept, setup, teardown),
+			cmocka_unit_test_setup_teardown(test_replacement_keeps_value, setup,
+							teardown),
+			cmocka_unit_test_setup_teardown(test_interning, setup, teardown),
+			cmocka_unit_test_setup_teardown(test_reshape_inference, setup, teardown),
+			cmocka_unit_test_setup_teardown(test_division, setup, teardown),
+			cmocka_unit_test_setup_teardown(test_minimum_and_maximum, setup, teardown),
+			cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+			cmocka_unit_test_setup_teardown(test_text, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("dim", tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@ struct ir_fixture {
 	jmp_buf out; /* never taken: the limit is far away */
 	struct diag diag;
 	struct context context;
-	struct graph *g; /* an empty graph */
+	struct graph *g;  /* an empty graph */
 	char lines[8192]; /* all diagnostics, a line each */
 };
 
@@ -65,7 +65,8 @@ static inline void ir_assert_lines(struct ir_fixture *f, const char *expected)
 	f->lines[0] = 0;
 }
 
-static inline const struct dim *ir_symbol(struct ir_fixture *f, const char *name, uint32_t input, uint32_t index)
+static inline const struct dim *ir_symbol(struct ir_fixture *f, const char *name, uint32_t input,
+					  uint32_t index)
 {
 	return dim_symbol(f->context.dims, (struct symbol){name, input, index, false});
 }

@@ -1,9 +1,9 @@
-/* The text form of graphs: what is printed parses back to the same text, errors name their line, and every file of
- * tests/ir holds.
+/* The text form of graphs: what is printed parses back to the same text, errors name their line,
+ * and every file of tests/ir holds.
  *
- * Such a file has "# pass: NAME" in its first line, a graph, a line "# =>", and the text that is printed after the
- * pass, or the reports if there is no graph then.  Pass "none" changes nothing.  `test_text --update` writes what is
- * printed into the files; review the difference.
+ * Such a file has "# pass: NAME" in its first line, a graph, a line "# =>", and the text that is
+ * printed after the pass, or the reports if there is no graph then.  Pass "none" changes nothing.
+ * `test_text --update` writes what is printed into the files; review the difference.
  */
 #include <glob.h>
 
@@ -90,7 +90,8 @@ static void test_file(void **state)
 	char *text = read_file(file->path), *split = strstr(text, arrow), pass[64];
 	ir_open(&f);
 	if (sscanf(text, "# pass: %63s", pass) != 1 || !split)
-		fail_msg("%s: needs '# pass: NAME' in its first line and a line '# =>'", file->path);
+		fail_msg("%s: needs '# pass: NAME' in its first line and a line '# =>'",
+			 file->path);
 	char *expected = split + strlen(arrow);
 	size_t start = (size_t)(expected - text);
 	split[1] = 0;
@@ -137,11 +138,14 @@ static void test_constants(void **state)
 			data[k] = (unsigned char)test_random(&seed);
 		for (size_t k = 0; k < MAX_ELEMENTS && spare; k++) /* extended from its bits */
 			data[k] = elem_is_signed(elems[i]) && !elem_is_float(elems[i])
-					  ? (unsigned char)((signed char)(data[k] << spare) / (1 << spare))
-					  : (unsigned char)(data[k] >> spare);
+						  ? (unsigned char)((signed char)(data[k]
+										  << spare) /
+								    (1 << spare))
+						  : (unsigned char)(data[k] >> spare);
 		for (size_t k = 0; k < MAX_ELEMENTS && elems[i] == NORMC_BOOL; k++)
 			data[k] &= 1;
-		struct type type = type_fixed(&f->context, elems[i], 2, (const int64_t[]){4, MAX_ELEMENTS / 4});
+		struct type type = type_fixed(&f->context, elems[i], 2,
+					      (const int64_t[]){4, MAX_ELEMENTS / 4});
 		graph_output(f->g, build_constant(f->g, &type, data, MAX_ELEMENTS * size), "c");
 	}
 	assert_round_trip(f, f->g);
@@ -208,7 +212,8 @@ static void test_regions(void **state)
 			   "  return %1 \"c\", %3 \"a\", %2 \"s\"\n"
 			   "} : (f32[N,4], f32[max(0, n),N,4])\n"
 			   "%6 = part %5 {index 1} : f32[max(0, n),N,4]\n"
-			   "%7 = call %6 {name \"topk\" ints [1,-2] floats [0.5,inf]} : (f32[max(0, n),N,2], i64[2]) ; n9\n"
+			   "%7 = call %6 {name \"topk\" ints [1,-2] floats [0.5,inf]} : "
+			   "(f32[max(0, n),N,2], i64[2]) ; n9\n"
 			   "%8 = part %7 {index 0} : f32[max(0, n),N,2]\n"
 			   "return %8 \"y\"\n";
 	struct graph *g = graph_parse(&f->context, text);
@@ -226,27 +231,37 @@ static void test_regions(void **state)
 static void test_errors(void **state)
 {
 	static const char *const cases[][2] = {
-		{"", "line 1: 'graph' expected at ''"},
-		{"graph", "line 1: '\"' expected at ''"},
-		{"graph \"g\"\n%0 = input \"x\" : f32[N", "line 2: ',' expected at ''"},
-		{"graph \"g\"\n%0 = input \"x\" : f33[N]", "line 2: there is no element type 'f33'"},
-		{"graph \"g\"\n\n%1 = input", "line 3: %1 where %0 is next"},
-		{"graph \"g\"\n%0 = nonsense", "line 2: there is no operation 'nonsense'"},
-		{"graph \"g\"\n%0 = neg %0 : f32[]", "line 2: %0 is not defined"},
-		{"graph \"g\"\n%0 = iota {axis 0} : i64[N]", "line 2: a symbol that no input defines at ']'"},
-		{"graph \"g\"\n%0 = iota {axes 0} : i64[2]", "line 2: 'axis' expected at 'axes 0} : i64[2]'"},
-		{"graph \"g\"\n%0 = constant : f32[2] = [1]", "line 2: ',' expected at ']'"},
-		{"graph \"g\"\n%0 = constant : f32[99999999999] = [1]", "line 2: elements are missing"},
-		{"graph \"g\"\n%0 = constant : i8[1] = [200]", "line 2: element 0 is out of range"},
-		{"graph \"g\"\n%0 = input \"x\" : f32[2]\n%1 = exp %0 : f32[3]", "line 3: the type is f32[2], not f32[3]"},
-		{"graph \"g\"\n%0 = input \"x\" : i64[2]\n%1 = exp %0 : i64[2]",
-		 "exp: operand 0 of type i64[2] must have a floating-point type\nerror: line 3: 'exp' cannot be built"},
-		{"graph \"g\"\n%0 = input \"x\" : f32[2]\n%1 = cast %0 {to f99 wrap false} : f32[2]",
-		 "line 3: 'to' cannot have this value"},
-		{"graph \"g\"\n%0 = input \"x\" : f32[2]\n%1 = transpose %0 {perm [0,1]} : f32[2]",
-		 "line 3: 'perm' cannot have this value"},
-		{"graph \"g\"\nreturn %0 \"y\"", "line 2: %0 is not defined"},
-		{"graph \"g\"\nreturn\nmore", "line 3: 'more' after the end"},
+			{"", "line 1: 'graph' expected at ''"},
+			{"graph", "line 1: '\"' expected at ''"},
+			{"graph \"g\"\n%0 = input \"x\" : f32[N", "line 2: ',' expected at ''"},
+			{"graph \"g\"\n%0 = input \"x\" : f33[N]",
+			 "line 2: there is no element type 'f33'"},
+			{"graph \"g\"\n\n%1 = input", "line 3: %1 where %0 is next"},
+			{"graph \"g\"\n%0 = nonsense", "line 2: there is no operation 'nonsense'"},
+			{"graph \"g\"\n%0 = neg %0 : f32[]", "line 2: %0 is not defined"},
+			{"graph \"g\"\n%0 = iota {axis 0} : i64[N]",
+			 "line 2: a symbol that no input defines at ']'"},
+			{"graph \"g\"\n%0 = iota {axes 0} : i64[2]",
+			 "line 2: 'axis' expected at 'axes 0} : i64[2]'"},
+			{"graph \"g\"\n%0 = constant : f32[2] = [1]",
+			 "line 2: ',' expected at ']'"},
+			{"graph \"g\"\n%0 = constant : f32[99999999999] = [1]",
+			 "line 2: elements are missing"},
+			{"graph \"g\"\n%0 = constant : i8[1] = [200]",
+			 "line 2: element 0 is out of range"},
+			{"graph \"g\"\n%0 = input \"x\" : f32[2]\n%1 = exp %0 : f32[3]",
+			 "line 3: the type is f32[2], not f32[3]"},
+			{"graph \"g\"\n%0 = input \"x\" : i64[2]\n%1 = exp %0 : i64[2]",
+			 "exp: operand 0 of type i64[2] must have a floating-point type\nerror: "
+			 "line 3: 'exp' cannot be built"},
+			{"graph \"g\"\n%0 = input \"x\" : f32[2]\n%1 = cast %0 {to f99 wrap false} "
+			 ": f32[2]",
+			 "line 3: 'to' cannot have this value"},
+			{"graph \"g\"\n%0 = input \"x\" : f32[2]\n%1 = transpose %0 {perm [0,1]} : "
+			 "f32[2]",
+			 "line 3: 'perm' cannot have this value"},
+			{"graph \"g\"\nreturn %0 \"y\"", "line 2: %0 is not defined"},
+			{"graph \"g\"\nreturn\nmore", "line 3: 'more' after the end"},
 	};
 	struct ir_fixture *f = *state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -292,7 +307,8 @@ static void run_files(bool update, struct CMUnitTest *tests, size_t *n, struct f
 	for (size_t i = 0; i < found.gl_pathc && i < MAX_FILES; i++) {
 		snprintf(paths[i], sizeof(paths[i]), "%s", found.gl_pathv[i]);
 		files[i] = (struct file){paths[i], update};
-		tests[(*n)++] = (struct CMUnitTest){strrchr(paths[i], '/') + 1, test_file, NULL, NULL, &files[i]};
+		tests[(*n)++] = (struct CMUnitTest){strrchr(paths[i], '/') + 1, test_file, NULL,
+						    NULL, &files[i]};
 	}
 	globfree(&found);
 }
@@ -304,12 +320,14 @@ int main(int argc, char **argv)
 	static struct file sample = {NORMC_SOURCE_DIR "/tests/ir/every_operation.ir", false};
 	size_t n = 0;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_constants, ir_setup, ir_teardown),
-		cmocka_unit_test_setup_teardown(test_large_constants_print_as_hash, ir_setup, ir_teardown),
-		cmocka_unit_test_setup_teardown(test_element_symbols, ir_setup, ir_teardown),
-		cmocka_unit_test_setup_teardown(test_regions, ir_setup, ir_teardown),
-		cmocka_unit_test_setup_teardown(test_errors, ir_setup, ir_teardown),
-		cmocka_unit_test_prestate(test_damaged_text, &sample),
+			cmocka_unit_test_setup_teardown(test_constants, ir_setup, ir_teardown),
+			cmocka_unit_test_setup_teardown(test_large_constants_print_as_hash,
+							ir_setup, ir_teardown),
+			cmocka_unit_test_setup_teardown(test_element_symbols, ir_setup,
+							ir_teardown),
+			cmocka_unit_test_setup_teardown(test_regions, ir_setup, ir_teardown),
+			cmocka_unit_test_setup_teardown(test_errors, ir_setup, ir_teardown),
+			cmocka_unit_test_prestate(test_damaged_text, &sample),
 	};
 	run_files(argc > 1 && !strcmp(argv[1], "--update"), files_tests, &n, files);
 	int failed = _cmocka_run_group_tests("files", files_tests, n, NULL, NULL);
