@@ -90,8 +90,10 @@ static void every_code_is_kept(void **state)
 	for (int k = 0; k < N_NARROW; k++) {
 		for (uint32_t code = 0; code < UINT32_C(1) << elem_bits(narrow[k]); code++) {
 			uint32_t stored = 0;
-			struct tensor t = tensor_load(b->context.arena, narrow[k], 0, NULL, &code);
-			double other = element_load(narrow[k], (const unsigned char *)&code);
+			unsigned char bytes[sizeof(uint64_t)] = {0}; /* room for any type */
+			memcpy(bytes, &code, sizeof(code));
+			struct tensor t = tensor_load(b->context.arena, narrow[k], 0, NULL, bytes);
+			double other = element_load(narrow[k], bytes);
 			tensor_store(&t, &stored);
 			if (test_distance(t.f[0], other) != 0 || (!isnan(t.f[0]) && stored != code))
 				fail_msg("%s: code %x is %a and %a, stored as %x",
