@@ -161,4 +161,5 @@ void emitted_free(struct emitted *emitted)
 		LLVMDisposeModule(emitted->module);
 	if (emitted->context)
 		LLVMContextDispose(emitted->context);
+	free(emitted);
 }

@@ -3,6 +3,13 @@
 #define _GNU_SOURCE
 #include "test_cli.h"
 
+/* What an application must be linked with that takes this build's runtime. */
+#ifdef __SANITIZE_ADDRESS__
+#define SANITIZE "-fsanitize=address,undefined",
+#else
+#define SANITIZE
+#endif
+
 static const float scale[3] = {2, -3, 0.5f};
 static const float rows2[6] = {1, 2, 3, -4, 5.5f, 8};
 static const float expected[6] = {3, -4, 4.5f, -12, -11, 12};
@@ -116,9 +123,9 @@ static void test_archive_and_header(void **state)
 			    "*workspace);");
 	assert_says(header, "f32[N,3]");
 	write_file(place, "app.c", application, strlen(application));
-	const char *const c[] = {"cc",	    "-std=c11",	 "-Wall",   "-Wextra", "-Wpedantic",
-				 "-Werror", "app.c",	 "model.a", "-o",      "app",
-				 "-lm",	    "-lpthread", NULL};
+	const char *const c[] = {"cc",	    "-std=c11",	      "-Wall",	 "-Wextra", "-Wpedantic",
+				 "-Werror", SANITIZE "app.c", "model.a", "-o",	    "app",
+				 "-lm",	    "-lpthread",      NULL};
 	if (run_program(place, c))
 		fail_msg("%s", place->err);
 	assert_int_equal(run_program(place, (const char *const[]){"./app", NULL}), 0);
