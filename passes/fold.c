@@ -7,10 +7,12 @@
  */
 #include "fold.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "eval.h"
 #include "pass.h"
+#include "rewrite.h"
 #include "value.h"
 
 enum {
@@ -42,21 +44,61 @@ static uint64_t stored_bytes(const struct node *n)
 
 /* ---- on bytes ---- */
 
-/* Copies elements of `size` bytes to `to`, in row-major order of `extent`, from strides counted in bytes. */
-static void copy_strided(unsigned char *to, const unsigned char *from, size_t size, const struct tensor *shape,
-			 const int64_t *stride)
+struct strided {
+	const unsigned char *from;
+	size_t size;                   /* of an element */
+	const struct tensor *shape;
+	int64_t in[MAX_RANK], out[MAX_RANK]; /* bytes between neighbours */
+	int32_t near[2];               /* the dimensions that are nearest in the input, and in the output */
+};
+
+/* A plane of two dimensions, in tiles that fit the cache on both sides. */
+static void copy_plane(const struct strided *s, unsigned char *to, const unsigned char *from)
 {
-	int64_t index[MAX_RANK] = {0}, offset = 0;
-	for (int64_t i = 0; i < shape->count; i++, to += size) {
-		memcpy(to, from + offset, size);
-		for (int32_t k = shape->rank - 1; k >= 0; k--) {
-			offset += stride[k];
-			if (++index[k] < shape->dim[k])
+	enum { TILE = 16 };
+	int32_t a = s->near[0], b = s->near[1];
+	int64_t na = s->shape->dim[a], nb = s->shape->dim[b];
+	if (a == b) {
+		for (int64_t i = 0; i < nb; i++)
+			memcpy(to + i * s->out[b], from + i * s->in[b], s->size);
+		return;
+	}
+	for (int64_t a0 = 0; a0 < na; a0 += TILE)
+		for (int64_t b0 = 0; b0 < nb; b0 += TILE)
+			for (int64_t i = a0; i < a0 + TILE && i < na; i++)
+				for (int64_t j = b0; j < b0 + TILE && j < nb; j++)
+					memcpy(to + i * s->out[a] + j * s->out[b],
+					       from + i * s->in[a] + j * s->in[b], s->size);
+}
+
+/* Copies all elements to `to`, in row-major order. */
+static void copy_strided(struct strided *s, unsigned char *to)
+{
+	int64_t index[MAX_RANK] = {0};
+	const unsigned char *from = s->from;
+	int32_t rank = s->shape->rank, k;
+	if (!rank) {
+		memcpy(to, from, s->size);
+		return;
+	}
+	s->near[0] = s->near[1] = rank - 1;
+	for (k = 0; k < rank; k++)
+		if (llabs(s->in[k]) < llabs(s->in[s->near[0]]) && s->shape->dim[k] > 1)
+			s->near[0] = k;
+	do {
+		copy_plane(s, to, from);
+		for (k = rank - 1; k >= 0; k--) {
+			if (k == s->near[0] || k == s->near[1])
+				continue;
+			from += s->in[k];
+			to += s->out[k];
+			if (++index[k] < s->shape->dim[k])
 				break;
-			offset -= stride[k] * shape->dim[k];
+			from -= s->in[k] * s->shape->dim[k];
+			to -= s->out[k] * s->shape->dim[k];
 			index[k] = 0;
 		}
-	}
+	} while (k >= 0);
 }
 
 static struct tensor shape_of(const struct type *type)
@@ -81,24 +123,27 @@ static bool move_view(const struct node *n, unsigned char *to)
 	const struct attr_data *data = n->in[0]->attr.data;
 	size_t size = normc_elem_size(n->type.elem);
 	struct tensor in = shape_of(&n->in[0]->type), out = shape_of(&n->type);
-	int64_t from[MAX_RANK], stride[MAX_RANK], start = 0;
+	struct strided s = {.from = data->p, .size = size, .shape = &out};
+	int64_t from[MAX_RANK], start = 0;
 	row_major(&in, size, from);
+	row_major(&out, size, s.out);
 	for (int32_t k = 0; k < out.rank; k++) {
 		if (n->op == OP_transpose) {
-			stride[k] = from[n->attr.perm->perm[k]];
+			s.in[k] = from[n->attr.perm->perm[k]];
 			continue;
 		}
-		const struct attr_slice *s = n->attr.slice;
-		if (!dim_is_const(s->start[k]))
+		const struct attr_slice *slice = n->attr.slice;
+		if (!dim_is_const(slice->start[k]))
 			return false;
-		int64_t first = s->start[k]->value, last = first + (out.dim[k] - 1) * s->step[k];
+		int64_t first = slice->start[k]->value, last = first + (out.dim[k] - 1) * slice->step[k];
 		if (out.dim[k] && (first < 0 || first >= in.dim[k] || last < 0 || last >= in.dim[k]))
 			return false;
-		stride[k] = from[k] * s->step[k];
+		s.in[k] = from[k] * slice->step[k];
 		start += first * from[k];
 	}
+	s.from += start;
 	if (out.count)
-		copy_strided(to, (const unsigned char *)data->p + start, size, &out, stride);
+		copy_strided(&s, to);
 	return true;
 }
 
@@ -261,7 +306,11 @@ struct node *fold_node(struct graph *g, struct node *n)
 	uint64_t size = normc_elem_size(n->type.elem), bytes;
 	if (count < 0 || __builtin_mul_overflow((uint64_t)count, size, &bytes))
 		return n;
-	struct node *result = NULL;
+	struct node *result = kind == KIND_map ? build_unrepeated(g, n) : NULL;
+	if (result) {
+		result = fold_node(g, result);
+		return constant_of(result) ? build_broadcast(g, result, n->type.rank, n->type.dim) : n;
+	}
 	if (n->op == OP_reshape) {
 		const struct node *a = n->in[0];
 		return a->op == OP_constant ? build_constant(g, &n->type, a->attr.data->p, a->attr.data->bytes) : n;

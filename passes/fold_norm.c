@@ -343,6 +343,7 @@ static struct node *fold_affine(struct fold_norm *f, struct graph *to, const str
 	else if (!f->pass->strict)
 		l = compose(f, in[a->x], a, &missed);
 	if (l && !a->norm && in[a->x] == l->product && all_are(l->s, l->n, 1)) {
+		to->at = old->loc;
 		y = graph_clone(to, old, in); /* a bias, as it should be */
 		remember(f, y, l);
 		return y;

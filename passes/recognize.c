@@ -52,16 +52,19 @@ static bool is_mean(struct node *n, struct node **a, uint32_t *axes)
 static bool is_square(struct node *n, struct node **d)
 {
 	double exponent;
+	if (n->op != OP_mul && n->op != OP_pow)
+		return false;
 	*d = n->in[0];
-	return (n->op == OP_mul && n->in[0] == n->in[1]) ||
-	       (n->op == OP_pow && splat_of(n->in[1], &exponent) && exponent == 2);
+	return n->op == OP_mul ? n->in[0] == n->in[1] : splat_of(n->in[1], &exponent) && exponent == 2;
 }
 
 /* n = a + epsilon */
 static bool is_plus_epsilon(struct node *n, struct node **a, double *epsilon)
 {
+	if (n->op != OP_add || !splat_of(n->in[1], epsilon) || !(*epsilon >= 0))
+		return false;
 	*a = n->in[0];
-	return n->op == OP_add && splat_of(n->in[1], epsilon) && *epsilon >= 0;
+	return true;
 }
 
 /* n = root of the mean of *d squared, with epsilon */
@@ -89,8 +92,10 @@ static bool is_deviation(struct node *n, struct node **d, struct attr_norm *attr
 static bool is_inverse(struct node *n, struct node **a)
 {
 	double one;
+	if (n->op != OP_div || !splat_of(n->in[0], &one) || one != 1)
+		return false;
 	*a = n->in[1];
-	return n->op == OP_div && splat_of(n->in[0], &one) && one == 1;
+	return true;
 }
 
 /* d = x - mean(x) over the same axes: returns x; otherwise d itself. */

@@ -74,4 +74,7 @@ bool reshape_groups(struct dims *dims, const struct type *from, const struct typ
 bool reshape_repeated(struct dims *dims, const struct type *small, const struct type *big, const struct type *to,
 		      const struct dim **dim);
 
+/* The elementwise operation n on smaller shapes, where all its operands repeat along the other dimensions; NULL if none do. */
+struct node *build_unrepeated(struct graph *g, const struct node *n);
+
 #endif

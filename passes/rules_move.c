@@ -45,10 +45,8 @@ struct node *build_cast_once(struct match *m)
 	return graph_node(m->g, OP_cast, &m->slot[0], 1, m->root->attr);
 }
 
-/* An elementwise operation on values that all repeat along some dimension is done before repeating. */
-struct node *build_hoisted(struct match *m)
+struct node *build_unrepeated(struct graph *g, const struct node *n)
 {
-	const struct node *n = m->root;
 	const struct dim *small[MAX_RANK];
 	struct node *in[3];
 	bool smaller = false;
@@ -56,15 +54,21 @@ struct node *build_hoisted(struct match *m)
 		bool all = true;
 		for (uint32_t k = 0; k < n->n_in; k++)
 			all = all && n->in[k]->op == OP_broadcast && dim_is(n->in[k]->in[0]->type.dim[i], 1);
-		small[i] = all ? dim_const(m->g->context->dims, 1) : n->type.dim[i];
+		small[i] = all ? dim_const(g->context->dims, 1) : n->type.dim[i];
 		smaller = smaller || small[i] != n->type.dim[i];
 	}
 	if (!smaller || n->n_in > 3)
 		return NULL;
 	for (uint32_t k = 0; k < n->n_in; k++)
-		in[k] = build_broadcast(m->g, n->in[k]->in[0], n->type.rank, small);
-	struct node *a = m->simpler(m, graph_node(m->g, n->op, in, n->n_in, n->attr));
-	return build_broadcast(m->g, a, n->type.rank, n->type.dim);
+		in[k] = build_broadcast(g, n->in[k]->in[0], n->type.rank, small);
+	return graph_node(g, n->op, in, n->n_in, n->attr);
+}
+
+/* An elementwise operation on values that all repeat along some dimension is done before repeating. */
+struct node *build_hoisted(struct match *m)
+{
+	struct node *a = build_unrepeated(m->g, m->root);
+	return a ? build_broadcast(m->g, m->simpler(m, a), m->root->type.rank, m->root->type.dim) : NULL;
 }
 
 /* ---- movement ---- */

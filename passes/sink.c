@@ -92,7 +92,7 @@ static struct node *sink_norm(struct graph *g, const struct node *old, struct no
 	struct dims *dims = g->context->dims;
 	struct attr_norm attr;
 	memcpy(&attr, old->attr.norm, sizeof attr);
-	if (!move_axes(dims, &x->type, &in[0]->type, old->attr.norm->axes, &attr.axes))
+	if (!move_axes(dims, &x->type, &in[0]->type, old->attr.norm->axes, &attr.axes) || !attr.axes)
 		return NULL;
 	for (uint32_t i = 1; i < old->n_in; i++) {
 		const struct dim *dim[MAX_RANK];

@@ -1,0 +1,429 @@
+/* The passes on small graphs: what they make of them, and that the meaning stays (by the interpreter, in fp64). */
+#include "pass.h"
+
+#include "test_eval.h"
+#include "value.h"
+
+/* ---- building ---- */
+
+static struct node *input(struct graph *g, enum normc_elem elem, struct shape shape)
+{
+	struct type t = type_fixed(g->context, elem, shape.rank, shape.dim);
+	return graph_input(g, "x", &t);
+}
+
+/* Random numbers in [low, high), as a constant. */
+static struct node *weights(struct graph *g, struct shape shape, double low, double high)
+{
+	uint64_t seed = 17 + g->n_nodes;
+	struct type t = type_fixed(g->context, NORMC_F32, shape.rank, shape.dim);
+	int64_t count = type_fixed_count(&t);
+	double *value = arena_new(g->context->arena, double, (size_t)count + 1);
+	for (int64_t i = 0; i < count; i++)
+		value[i] = test_random_range(&seed, low, high);
+	return build_doubles(g, &t, value);
+}
+
+static struct node *number(struct graph *g, double value)
+{
+	return build_number(g, NORMC_F32, value);
+}
+
+enum { PLAIN = 0, TRANSPOSED = 1 };
+
+/* 3x3, padded by 1, from 4 to 6 channels in 2 groups. */
+static struct node *convolve(struct graph *g, struct node *x, int kind)
+{
+	struct attr_conv attr = {.spatial = 2, .groups = 2};
+	for (int32_t i = 0; i < 2; i++) {
+		attr.stride[i] = attr.dilation[i] = 1;
+		attr.x_dilation[i] = kind == TRANSPOSED ? 2 : 1;
+		attr.before[i] = attr.after[i] = dim_const(g->context->dims, 1);
+	}
+	return build_conv(g, x, weights(g, SHAPE(6, 2, 3, 3), -1, 1), &attr);
+}
+
+/* Inference batch normalization of dimension 1 of rank 4. */
+static struct node *batch_norm(struct graph *g, struct node *x, int64_t channels)
+{
+	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN, .scale = NORM_SCALE_GIVEN, .gamma = true, .beta = true,
+				 .epsilon = 1e-5};
+	struct shape shape = {x->type.rank, {1, channels, 1, 1}};
+	struct node *gamma = weights(g, shape, -2, 2), *beta = weights(g, shape, -1, 1);
+	struct node *mean = weights(g, shape, -1, 1), *variance = weights(g, shape, 0.1, 2);
+	return build_norm(g, x, gamma, beta, mean, variance, &attr);
+}
+
+/* ---- checking ---- */
+
+static uint32_t count(const struct graph *g, enum op op)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < g->n_nodes; i++)
+		n += g->nodes[i]->op == op;
+	return n;
+}
+
+static struct tensor random_value(struct bench *b, const struct type *type, const int64_t *symbols, uint64_t *seed)
+{
+	struct shape shape = {.rank = type->rank};
+	for (int32_t i = 0; i < type->rank; i++)
+		assert_true(dim_eval(type->dim[i], symbols, &shape.dim[i]));
+	return bench_random(b, type->elem, shape, seed);
+}
+
+/* Same results for random inputs; every symbol is `extent`. */
+static void same_meaning(struct bench *b, const struct graph *before, const struct graph *after, int64_t extent)
+{
+	struct tensor in[8], out[2][4];
+	const int64_t symbols[4] = {extent, extent, extent, extent};
+	uint64_t seed = 5;
+	assert_non_null(after);
+	assert_true(graph_verify(after));
+	assert_true(before->n_inputs <= 8 && before->n_outputs <= 4);
+	assert_int_equal(before->n_inputs, after->n_inputs);
+	for (uint32_t i = 0; i < before->n_inputs; i++)
+		in[i] = random_value(b, &before->inputs[i]->type, symbols, &seed);
+	if (!eval_graph(before, EVAL_EXACT, symbols, in, out[0], b->context.arena) ||
+	    !eval_graph(after, EVAL_EXACT, symbols, in, out[1], b->context.arena))
+		fail_msg("%s", b->diag.first);
+	for (uint32_t i = 0; i < before->n_outputs; i++)
+		bench_equal(&out[1][i], &out[0][i], 3e-6);
+}
+
+static struct graph *finish(struct bench *b, struct node *y, struct pass_log *log)
+{
+	struct pass_options options = {.verify = true, .log = log};
+	graph_output(b->graph, y, "y");
+	struct graph *g = passes_run(b->graph, &options);
+	if (!g)
+		fail_msg("%s", b->diag.first);
+	same_meaning(b, b->graph, g, 2);
+	return g;
+}
+
+static bool missed(const struct pass_log *log, const char *rule)
+{
+	for (uint32_t i = 0; i < log->n_remarks; i++)
+		if (log->remarks[i].missed && !strcmp(log->remarks[i].rule, rule))
+			return true;
+	return false;
+}
+
+/* ---- fold_norm ---- */
+
+static void test_norm_joins_convolution(void **state)
+{
+	struct bench *b = *state;
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 4, 5, 4));
+	struct node *y = build_binary(b->graph, OP_add, convolve(b->graph, x, PLAIN),
+				      weights(b->graph, SHAPE(1, 6, 1, 1), -1, 1));
+	struct graph *g = finish(b, batch_norm(b->graph, y, 6), NULL);
+	assert_int_equal(count(g, OP_norm), 0);
+	assert_int_equal(count(g, OP_mul), 0);
+	assert_int_equal(count(g, OP_add), 1);
+}
+
+static void test_norm_joins_transposed_convolution(void **state)
+{
+	struct bench *b = *state;
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 3, 3));
+	struct graph *g = finish(b, batch_norm(b->graph, convolve(b->graph, x, TRANSPOSED), 6), NULL);
+	assert_int_equal(count(g, OP_norm) + count(g, OP_mul), 0);
+}
+
+static void test_chain_joins_product(void **state)
+{
+	struct bench *b = *state;
+	struct graph *g = b->graph;
+	struct node *x = input(g, NORMC_F32, SHAPE(2, 3, 8));
+	struct node *y = build_matmul(g, x, weights(g, SHAPE(8, 5), -1, 1));
+	y = build_binary(g, OP_add, y, weights(g, SHAPE(5), -1, 1));
+	y = build_binary(g, OP_mul, y, weights(g, SHAPE(5), -1, 1));
+	y = build_binary(g, OP_div, y, number(g, 3));
+	y = build_binary(g, OP_add, weights(g, SHAPE(1), -1, 1), y);
+	g = finish(b, y, NULL);
+	assert_int_equal(count(g, OP_mul) + count(g, OP_div), 0);
+	assert_int_equal(count(g, OP_add), 1);
+}
+
+static void test_norm_of_shared_value(void **state)
+{
+	struct bench *b = *state;
+	struct pass_log log = {0};
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 4, 4)), *y = convolve(b->graph, x, PLAIN);
+	graph_output(b->graph, build_unary(b->graph, OP_tanh, y), "other");
+	struct graph *g = finish(b, batch_norm(b->graph, y, 6), &log);
+	assert_int_equal(count(g, OP_norm), 0);
+	assert_int_equal(count(g, OP_mul), 1);
+	assert_true(missed(&log, "fold_norm"));
+}
+
+static void test_norm_without_product(void **state)
+{
+	struct bench *b = *state;
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 4, 3, 3));
+	struct graph *g = finish(b, batch_norm(b->graph, build_unary(b->graph, OP_tanh, x), 4), NULL);
+	assert_int_equal(count(g, OP_norm), 0);
+	assert_int_equal(count(g, OP_mul), 1);
+	assert_int_equal(count(g, OP_add), 1);
+}
+
+/* Statistics that come at run time: nothing to fold. */
+static void test_norm_with_inputs(void **state)
+{
+	struct bench *b = *state;
+	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN, .scale = NORM_SCALE_GIVEN, .gamma = true,
+				 .epsilon = 0.5, .epsilon_place = NORM_EPSILON_FLOOR};
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3, 4));
+	struct node *mean = input(b->graph, NORMC_F32, SHAPE(1, 3, 1));
+	struct node *variance = build_unary(b->graph, OP_abs, input(b->graph, NORMC_F32, SHAPE(1, 3, 1)));
+	struct node *gamma = input(b->graph, NORMC_F32, SHAPE(1, 3, 1));
+	struct graph *g = finish(b, build_norm(b->graph, x, gamma, NULL, mean, variance, &attr), NULL);
+	assert_int_equal(count(g, OP_norm), 0);
+}
+
+/* A map that varies along the rows of a product is not its channels'. */
+static void test_other_axis_stays(void **state)
+{
+	struct bench *b = *state;
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(3, 4));
+	struct node *y = build_matmul(b->graph, x, weights(b->graph, SHAPE(4, 3), -1, 1));
+	struct graph *g = finish(b, build_binary(b->graph, OP_mul, y, weights(b->graph, SHAPE(3, 1), 1, 2)), NULL);
+	assert_int_equal(count(g, OP_mul), 1);
+}
+
+static void test_overflow_stays(void **state)
+{
+	struct bench *b = *state;
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(3, 4));
+	struct node *y = build_matmul(b->graph, x, weights(b->graph, SHAPE(4, 3), 1e30, 2e30));
+	graph_output(b->graph, build_binary(b->graph, OP_mul, y, number(b->graph, 1e30)), "y");
+	struct pass_options options = {0};
+	struct graph *g = passes_run(b->graph, &options);
+	assert_int_equal(count(g, OP_mul), 1);
+}
+
+/* ---- recognize ---- */
+
+struct spelling {
+	bool centred, inverse, mean_of_other_axis, power_three, varying_epsilon, wrong_count;
+};
+
+static struct node *mean_of(struct graph *g, struct node *x, uint32_t axes, bool wrong)
+{
+	struct node *sum = build_reduce(g, OP_reduce_sum, x, axes, true);
+	return wrong ? build_binary(g, OP_div, sum, number(g, 7)) : build_mean(g, x, axes, true);
+}
+
+static struct node *spell(struct graph *g, struct node *x, struct spelling s)
+{
+	uint32_t last = 1u << (x->type.rank - 1);
+	struct node *d = x;
+	if (s.centred)
+		d = build_binary(g, OP_sub, x, mean_of(g, x, s.mean_of_other_axis ? last >> 1 : last, s.wrong_count));
+	struct node *square = build_binary(g, OP_pow, d, number(g, s.power_three ? 3 : 2));
+	struct node *epsilon = s.varying_epsilon ? weights(g, SHAPE(3, 1), 1e-3, 1e-2) : number(g, 1e-5);
+	struct node *v = build_binary(g, OP_add, mean_of(g, square, last, false), epsilon);
+	v = build_unary(g, OP_sqrt, v);
+	if (!s.inverse)
+		return build_binary(g, OP_div, d, v);
+	return build_binary(g, OP_mul, d, build_binary(g, OP_div, number(g, 1), v));
+}
+
+static struct graph *recognized(struct bench *b, struct spelling s)
+{
+	struct node *y = spell(b->graph, input(b->graph, NORMC_F32, SHAPE(2, 3, 6)), s);
+	y = build_binary(b->graph, OP_mul, weights(b->graph, SHAPE(6), -1, 1), y);
+	return finish(b, build_binary(b->graph, OP_add, y, weights(b->graph, SHAPE(6), -1, 1)), NULL);
+}
+
+static void test_recognize_layer_norm(void **state)
+{
+	struct graph *g = recognized(*state, (struct spelling){.centred = true});
+	assert_int_equal(count(g, OP_norm), 1);
+	assert_int_equal(count(g, OP_add) + count(g, OP_mul) + count(g, OP_reduce_sum), 0);
+	const struct attr_norm *attr = g->outputs[0]->attr.norm;
+	assert_true(attr->centre == NORM_CENTRE_MEAN && attr->gamma && attr->beta && attr->axes == 4);
+}
+
+static void test_recognize_rms_norm(void **state)
+{
+	struct graph *g = recognized(*state, (struct spelling){.inverse = true});
+	assert_int_equal(count(g, OP_norm), 1);
+	assert_int_equal(count(g, OP_reduce_sum), 0);
+	assert_int_equal(g->outputs[0]->attr.norm->centre, NORM_CENTRE_NONE);
+}
+
+static void test_recognize_details(void **state)
+{
+	static const struct spelling wrong[] = {
+		{.centred = true, .power_three = true},
+		{.centred = true, .varying_epsilon = true},
+	};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		struct bench *b = *state;
+		b->graph = graph_new(&b->context, "wrong");
+		struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3, 6));
+		graph_output(b->graph, spell(b->graph, x, wrong[i]), "y");
+		struct pass_options options = {0};
+		struct graph *g = passes_run(b->graph, &options);
+		assert_non_null(g);
+		assert_int_equal(count(g, OP_norm), 0);
+	}
+}
+
+/* The centre must be the mean of the same elements: otherwise only the deviation is one. */
+static void test_recognize_other_centre(void **state)
+{
+	struct graph *g = recognized(*state, (struct spelling){.centred = true, .mean_of_other_axis = true});
+	assert_int_equal(count(g, OP_norm), 1);
+	assert_int_equal(g->outputs[0]->attr.norm->centre, NORM_CENTRE_NONE);
+	struct bench *b = *state;
+	b->graph = graph_new(&b->context, "count");
+	g = recognized(b, (struct spelling){.centred = true, .wrong_count = true});
+	assert_int_equal(g->outputs[0]->attr.norm->centre, NORM_CENTRE_NONE);
+}
+
+/* ---- sink ---- */
+
+static void test_sink(void **state)
+{
+	struct bench *b = *state;
+	struct graph *g = b->graph;
+	struct dims *dims = g->context->dims;
+	struct type t = {.elem = NORMC_F32, .rank = 3};
+	t.dim[0] = dim_symbol(dims, (struct symbol){.name = "N"});
+	t.dim[1] = dim_const(dims, 3);
+	t.dim[2] = dim_const(dims, 8);
+	struct attr_norm attr = {.axes = 4, .centre = NORM_CENTRE_MEAN, .scale = NORM_SCALE_RMS, .gamma = true};
+	struct node *x = graph_input(g, "x", &t);
+	struct node *y = build_matmul(g, x, weights(g, SHAPE(8, 8), -1, 1));
+	y = build_binary(g, OP_add, y, weights(g, SHAPE(8), -1, 1));
+	y = build_binary(g, OP_add, x, build_unary(g, OP_tanh, y));
+	y = build_norm(g, y, weights(g, SHAPE(1, 1, 8), -1, 1), NULL, NULL, NULL, &attr);
+	y = build_softmax(g, build_matmul(g, y, weights(g, SHAPE(8, 5), -1, 1)), 2, false);
+	g = finish(b, build_reduce(g, OP_reduce_max, y, 4, false), NULL);
+	assert_int_equal(count(g, OP_reshape), 2); /* of the input and of the output */
+}
+
+/* ---- fold and simplify ---- */
+
+static void test_fold(void **state)
+{
+	struct bench *b = *state;
+	struct graph *g = b->graph;
+	struct node *w = weights(g, SHAPE(3, 4), -1, 1);
+	struct node *t = build_transpose(g, w, (int32_t[]){1, 0});
+	struct node *y = build_matmul(g, t, build_slice(g, w, 1, dim_const(g->context->dims, 3), dim_const(g->context->dims, 2), -2));
+	y = build_binary(g, OP_add, build_concat(g, (struct node *[]){y, y}, 2, 1), number(g, 2));
+	g = finish(b, y, NULL);
+	assert_int_equal(g->n_nodes, 1);
+	assert_int_equal(g->outputs[0]->op, OP_constant);
+}
+
+static void test_fold_moves(void **state)
+{
+	struct bench *b = *state;
+	struct graph *g = b->graph;
+	struct node *w = weights(g, SHAPE(5, 19, 3, 33), -1, 1);
+	int32_t perm[4] = {3, 1, 0, 2};
+	graph_output(g, build_transpose(g, w, perm), "transposed");
+	graph_output(g, build_slice(g, w, 3, dim_const(g->context->dims, 31), dim_const(g->context->dims, 9), -3), "sliced");
+	struct type index = type_fixed(g->context, NORMC_I64, 1, (int64_t[]){3});
+	static const int64_t picks[3] = {-1, 0, 2};
+	g = finish(b, build_gather(g, w, build_constant(g, &index, picks, sizeof picks), 2), NULL);
+	assert_int_equal(count(g, OP_constant), g->n_nodes);
+}
+
+/* A repeated constant or a large counter would only take room. */
+static void test_fold_not(void **state)
+{
+	struct bench *b = *state;
+	struct graph *g = b->graph;
+	struct type big = type_fixed(g->context, NORMC_F32, 2, (int64_t[]){300, 300});
+	struct node *mask = build_binary(g, OP_lt, build_iota(g, &big, 0), build_iota(g, &big, 1));
+	struct node *x = graph_input(g, "x", &big);
+	struct node *repeated = build_broadcast(g, weights(g, SHAPE(1, 300), -1, 1), 2, big.dim);
+	g = finish(b, build_where(g, mask, x, repeated), NULL);
+	assert_int_equal(count(g, OP_iota), 2);
+	assert_int_equal(count(g, OP_broadcast), 1);
+}
+
+static void test_fold_condition(void **state)
+{
+	struct bench *b = *state;
+	struct graph *g = b->graph, *region[2];
+	struct type t = type_fixed(&b->context, NORMC_F32, 1, (int64_t[]){3});
+	for (int r = 0; r < 2; r++) {
+		region[r] = graph_new(&b->context, "region");
+		graph_output(region[r], build_unary(region[r], r ? OP_neg : OP_tanh, graph_input(region[r], "v", &t)), "w");
+	}
+	struct attr_region attr = {.region = {region[0], region[1]}, .n_out = 1, .out = &t};
+	struct node *in[2] = {build_integer(g, NORMC_BOOL, 0), graph_input(g, "x", &t)};
+	struct node *choice = graph_node(g, OP_if, in, 2, (union attr){.region = &attr});
+	g = finish(b, build_part(g, choice, 0), NULL);
+	assert_int_equal(count(g, OP_if), 0);
+	assert_int_equal(count(g, OP_neg), 1);
+}
+
+/* ---- the manager ---- */
+
+static void append(void *user, const char *text)
+{
+	char *all = user;
+	snprintf(all + strlen(all), 4000 - strlen(all), "%s", text);
+}
+
+static void test_manager(void **state)
+{
+	struct bench *b = *state;
+	static char text[4000];
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3));
+	graph_output(b->graph, build_unary(b->graph, OP_neg, build_unary(b->graph, OP_neg, x)), "y");
+	assert_null(pass_by_name("nothing", b->graph));
+	for (uint32_t i = 0; i < 100; i++) {
+		const char *name, *help;
+		if (!pass_describe(i, &name, &help))
+			break;
+		assert_non_null(pass_by_name(name, b->graph));
+		assert_true(help[0]);
+	}
+	struct pass_options options = {.skip = "-sink,-simplify", .time = true, .put = append, .user = text,
+				       .dump_after = "clean"};
+	struct graph *g = passes_run(b->graph, &options);
+	assert_int_equal(count(g, OP_neg), 2);
+	assert_non_null(strstr(text, "clean"));
+	assert_non_null(strstr(text, "neg"));
+	assert_null(strstr(text, "sink"));
+	struct pass_log log = {0};
+	options = (struct pass_options){.log = &log, .strict = true};
+	g = passes_run(b->graph, &options);
+	assert_int_equal(count(g, OP_neg), 0);
+	assert_string_equal(log.remarks[0].rule, "neg_neg");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BENCH_TEST(test_norm_joins_convolution),
+		BENCH_TEST(test_norm_joins_transposed_convolution),
+		BENCH_TEST(test_chain_joins_product),
+		BENCH_TEST(test_norm_of_shared_value),
+		BENCH_TEST(test_norm_without_product),
+		BENCH_TEST(test_norm_with_inputs),
+		BENCH_TEST(test_other_axis_stays),
+		BENCH_TEST(test_overflow_stays),
+		BENCH_TEST(test_recognize_layer_norm),
+		BENCH_TEST(test_recognize_rms_norm),
+		BENCH_TEST(test_recognize_details),
+		BENCH_TEST(test_recognize_other_centre),
+		BENCH_TEST(test_sink),
+		BENCH_TEST(test_fold),
+		BENCH_TEST(test_fold_moves),
+		BENCH_TEST(test_fold_not),
+		BENCH_TEST(test_fold_condition),
+		BENCH_TEST(test_manager),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
