@@ -31,7 +31,8 @@ static struct node *split_heads(struct import *n, struct node *x, const char *at
 	const struct dim *h = compose_dim(n, heads);
 	const struct dim *split[4] = {x->type.dim[0], x->type.dim[1], h,
 				      dim_div(dims, x->type.dim[2], h)};
-	return build_transpose(n->g, build_reshape(n->g, x, 4, split), (int32_t[]){0, 2, 1, 3});
+	x = build_transpose(n->g, build_reshape(n->g, x, 4, split), (int32_t[]){0, 2, 1, 3});
+	return node_is_poison(x) ? NULL : x;
 }
 
 /* Reads Q, K, V, appends K and V to the past, and sets the results present_key and present_value.
@@ -132,7 +133,7 @@ static struct node *join_heads(struct attention *a, struct node *x)
 {
 	struct dims *dims = a->import->g->context->dims;
 	const struct dim *heads = x->type.dim[1], *shared = a->k->type.dim[1];
-	if (heads == shared)
+	if (node_is_poison(x) || heads == shared)
 		return x;
 	const struct dim *rows = dim_mul(dims, dim_div(dims, heads, shared), x->type.dim[2]);
 	const struct dim *to[4] = {x->type.dim[0], shared, rows, x->type.dim[3]};
@@ -153,6 +154,8 @@ static struct node *heads_matmul(struct attention *a, struct node *x, struct nod
 static struct node *empty_rows(struct attention *a)
 {
 	struct graph *g = a->import->g;
+	if (a->allowed && node_is_poison(a->allowed))
+		return a->allowed;
 	if (!a->bias) {
 		uint32_t last = 1u << (a->allowed->type.rank - 1);
 		return build_unary(g, OP_not,
