@@ -1,9 +1,11 @@
-/* Constant folding: a node whose operands are known is evaluated by the interpreter, rounding as compiled code does.
+/* Constant folding: a node whose operands are known is evaluated by the interpreter, rounding as
+ * compiled code does.
  *
- * Known values are constants and what is computed from them without storage: iota and views.  Those are not folded
- * by themselves, because a broadcast or an iota is cheaper than the memory it stands for; only reshapes are, as
- * they share the constant's bytes.  Weights can be most of a machine's memory, so data movement works on
- * bytes, and everything else stops at a size where holding doubles would hurt.
+ * Known values are constants and what is computed from them without storage: iota and views.  Those
+ * are not folded by themselves, because a broadcast or an iota is cheaper than the memory it stands
+ * for; only reshapes are, as they share the constant's bytes.  Weights can be most of a machine's
+ * memory, so data movement works on bytes, and everything else stops at a size where holding
+ * doubles would hurt.
  */
 #include "fold.h"
 
@@ -16,10 +18,10 @@
 #include "value.h"
 
 enum {
-	SMALL_BYTES = 64 << 10,   /* results that are folded whatever they are made of */
-	MOST_ELEMENTS = 4 << 20,  /* held as doubles at a time */
-	MOST_WORK = 64 << 20,     /* multiply-adds of a product */
-	MOST_MOVED = 256 << 20,   /* bytes of moved data */
+	SMALL_BYTES = 64 << 10,	 /* results that are folded whatever they are made of */
+	MOST_ELEMENTS = 4 << 20, /* held as doubles at a time */
+	MOST_WORK = 64 << 20,	 /* multiply-adds of a product */
+	MOST_MOVED = 256 << 20,	 /* bytes of moved data */
 };
 
 static bool is_view(const struct node *n)
@@ -46,10 +48,10 @@ static uint64_t stored_bytes(const struct node *n)
 
 struct strided {
 	const unsigned char *from;
-	size_t size;                   /* of an element */
+	size_t size; /* of an element */
 	const struct tensor *shape;
 	int64_t in[MAX_RANK], out[MAX_RANK]; /* bytes between neighbours */
-	int32_t near[2];               /* the dimensions that are nearest in the input, and in the output */
+	int32_t near[2]; /* the dimensions that are nearest in the input, and in the output */
 };
 
 /* A plane of two dimensions, in tiles that fit the cache on both sides. */
@@ -135,8 +137,10 @@ static bool move_view(const struct node *n, unsigned char *to)
 		const struct attr_slice *slice = n->attr.slice;
 		if (!dim_is_const(slice->start[k]))
 			return false;
-		int64_t first = slice->start[k]->value, last = first + (out.dim[k] - 1) * slice->step[k];
-		if (out.dim[k] && (first < 0 || first >= in.dim[k] || last < 0 || last >= in.dim[k]))
+		int64_t first = slice->start[k]->value,
+			last = first + (out.dim[k] - 1) * slice->step[k];
+		if (out.dim[k] &&
+		    (first < 0 || first >= in.dim[k] || last < 0 || last >= in.dim[k]))
 			return false;
 		s.in[k] = from[k] * slice->step[k];
 		start += first * from[k];
@@ -162,7 +166,8 @@ static bool move_concat(const struct node *n, unsigned char *to)
 		for (uint32_t i = 0; i < n->n_in; i++) {
 			size_t row = inner * (size_t)fixed_extent(&n->in[i]->type, axis);
 			if (row)
-				memcpy(to, (const char *)n->in[i]->attr.data->p + (size_t)o * row, row);
+				memcpy(to, (const char *)n->in[i]->attr.data->p + (size_t)o * row,
+				       row);
 			to += row;
 		}
 	return true;
@@ -203,7 +208,9 @@ static struct node *fold_move(struct graph *g, const struct node *n, uint64_t by
 	if (bytes > MOST_MOVED || (bytes > SMALL_BYTES && bytes > stored))
 		return NULL;
 	unsigned char *p = arena_alloc(g->context->arena, (size_t)bytes, 1);
-	bool moved = n->op == OP_concat ? move_concat(n, p) : n->op == OP_gather ? move_gather(n, p) : move_view(n, p);
+	bool moved = n->op == OP_concat	  ? move_concat(n, p)
+		     : n->op == OP_gather ? move_gather(n, p)
+					  : move_view(n, p);
 	return moved ? build_constant(g, &n->type, p, bytes) : NULL;
 }
 
@@ -237,10 +244,12 @@ static bool worth_evaluating(const struct node *n, uint64_t bytes)
 	if (op_info[n->op].kind == KIND_contract || op_info[n->op].kind == KIND_conv) {
 		const struct type *b = &n->in[1]->type;
 		int64_t columns = fixed_extent(b, n->op == OP_conv ? 0 : b->rank - 1);
-		if (columns > 0 && __builtin_mul_overflow(work, type_fixed_count(b) / columns, &work))
+		if (columns > 0 &&
+		    __builtin_mul_overflow(work, type_fixed_count(b) / columns, &work))
 			return false;
 	}
-	return elements <= MOST_ELEMENTS && work <= MOST_WORK && (bytes <= SMALL_BYTES || bytes <= 2 * stored);
+	return elements <= MOST_ELEMENTS && work <= MOST_WORK &&
+	       (bytes <= SMALL_BYTES || bytes <= 2 * stored);
 }
 
 static struct node *evaluate(struct graph *g, const struct node *n, uint64_t bytes)
@@ -263,7 +272,8 @@ static struct node *evaluate(struct graph *g, const struct node *n, uint64_t byt
 /* ---- conditions ---- */
 
 /* Copies a region into the graph; its inputs become `values`. Returns its outputs. */
-static struct node **inline_region(struct graph *g, const struct graph *region, struct node *const *values)
+static struct node **inline_region(struct graph *g, const struct graph *region,
+				   struct node *const *values)
 {
 	struct arena *arena = g->context->arena;
 	struct node **map = arena_new(arena, struct node *, region->n_nodes + 1);
@@ -273,7 +283,8 @@ static struct node **inline_region(struct graph *g, const struct graph *region, 
 		struct node **in = arena_new(arena, struct node *, old->n_in + 1);
 		for (uint32_t k = 0; k < old->n_in; k++)
 			in[k] = map[old->in[k]->id];
-		map[i] = old->op == OP_input ? values[old->attr.port->index] : graph_clone(g, old, in);
+		map[i] = old->op == OP_input ? values[old->attr.port->index]
+					     : graph_clone(g, old, in);
 	}
 	for (uint32_t i = 0; i < region->n_outputs; i++)
 		out[i] = map[region->outputs[i]->id];
@@ -287,7 +298,8 @@ static struct node *fold_part(struct graph *g, struct node *n)
 	double condition;
 	if (choice->op != OP_if || !splat_of(choice->in[0], &condition))
 		return n;
-	struct node **out = inline_region(g, choice->attr.region->region[condition ? 0 : 1], choice->in + 1);
+	struct node **out = inline_region(g, choice->attr.region->region[condition ? 0 : 1],
+					  choice->in + 1);
 	struct node *result = out[n->attr.part->index];
 	return type_equal(&result->type, &n->type) ? result : n;
 }
@@ -297,7 +309,8 @@ struct node *fold_node(struct graph *g, struct node *n)
 	enum op_kind kind = op_info[n->op].kind;
 	if (n->op == OP_part)
 		return fold_part(g, n);
-	if (kind == KIND_source || kind == KIND_call || kind == KIND_region || n->op == OP_broadcast || !n->n_in)
+	if (kind == KIND_source || kind == KIND_call || kind == KIND_region ||
+	    n->op == OP_broadcast || !n->n_in)
 		return n;
 	int64_t count = type_fixed_count(&n->type);
 	for (uint32_t i = 0; i < n->n_in; i++)
@@ -309,11 +322,14 @@ struct node *fold_node(struct graph *g, struct node *n)
 	struct node *result = kind == KIND_map ? build_unrepeated(g, n) : NULL;
 	if (result) {
 		result = fold_node(g, result);
-		return constant_of(result) ? build_broadcast(g, result, n->type.rank, n->type.dim) : n;
+		return constant_of(result) ? build_broadcast(g, result, n->type.rank, n->type.dim)
+					   : n;
 	}
 	if (n->op == OP_reshape) {
 		const struct node *a = n->in[0];
-		return a->op == OP_constant ? build_constant(g, &n->type, a->attr.data->p, a->attr.data->bytes) : n;
+		return a->op == OP_constant ? build_constant(g, &n->type, a->attr.data->p,
+							     a->attr.data->bytes)
+					    : n;
 	}
 	if (kind == KIND_view || n->op == OP_concat || n->op == OP_gather)
 		result = fold_move(g, n, bytes);
@@ -322,10 +338,12 @@ struct node *fold_node(struct graph *g, struct node *n)
 	return result ? result : n;
 }
 
-static struct node *fold_rule(struct graph *to, const struct node *old, struct node *const *in, void *user)
+static struct node *fold_rule(struct graph *to, const struct node *old, struct node *const *in,
+			      void *user)
 {
 	(void)user;
-	return op_info[old->op].kind == KIND_region ? NULL : fold_node(to, graph_clone(to, old, in));
+	return op_info[old->op].kind == KIND_region ? NULL
+						    : fold_node(to, graph_clone(to, old, in));
 }
 
 struct graph *pass_fold(struct graph *g, struct pass *pass)

@@ -1,10 +1,12 @@
-/* Norms whose statistics are given (inference batch normalization) and other affine maps with constant parameters.
+/* Norms whose statistics are given (inference batch normalization) and other affine maps with
+ * constant parameters.
  *
- * y = s*x + t, with s and t constant along all dimensions but the channels', joins the product or convolution that made x
- * when nobody else reads x: the weights of channel o are multiplied by s[o], and t becomes the bias.  Padding does not
- * matter, because the map acts after it; nor do groups or zeros between the elements (transposed convolutions), because
- * dimension 0 of the weights is the output channel in all of them.  Chains are folded in fp64 and rounded once: each value
- * that is an affine map of a product is kept as (product, s, t).
+ * y = s*x + t, with s and t constant along all dimensions but the channels', joins the product or
+ * convolution that made x when nobody else reads x: the weights of channel o are multiplied by
+ * s[o], and t becomes the bias.  Padding does not matter, because the map acts after it; nor do
+ * groups or zeros between the elements (transposed convolutions), because dimension 0 of the
+ * weights is the output channel in all of them.  Chains are folded in fp64 and rounded once: each
+ * value that is an affine map of a product is kept as (product, s, t).
  *
  * A given norm that cannot be folded becomes two elementwise operations.
  */
@@ -19,7 +21,7 @@
 struct linear {
 	struct node *product;
 	struct node *scaled; /* product with weights times s; NULL: s is 1 */
-	int32_t axis;        /* of the channels in the product's result */
+	int32_t axis;	     /* of the channels in the product's result */
 	int32_t weights;     /* operand that is constant */
 	int32_t weights_axis;
 	int64_t n;
@@ -29,8 +31,8 @@ struct linear {
 struct fold_norm {
 	struct pass *pass;
 	struct arena *arena;
-	const uint32_t *uses;    /* by old id */
-	struct linear **linear;  /* by new id; NULL: not a linear value, or not looked at yet */
+	const uint32_t *uses;	/* by old id */
+	struct linear **linear; /* by new id; NULL: not a linear value, or not looked at yet */
 	uint32_t n_linear;
 };
 
@@ -85,13 +87,15 @@ static struct linear *linear_of(struct fold_norm *f, struct node *n)
 struct affine {
 	uint32_t x;
 	struct node *gamma, *beta, *mean, *variance; /* NULL: 1, 0, 0, none */
-	bool divides;                                /* by gamma */
+	bool divides;				     /* by gamma */
 	const struct attr_norm *norm;
 };
 
 static bool is_given(const struct node *n)
 {
-	return n->op == OP_norm && (n->attr.norm->centre == NORM_CENTRE_NONE || n->attr.norm->centre == NORM_CENTRE_GIVEN) &&
+	return n->op == OP_norm &&
+	       (n->attr.norm->centre == NORM_CENTRE_NONE ||
+		n->attr.norm->centre == NORM_CENTRE_GIVEN) &&
 	       (n->attr.norm->scale == NORM_SCALE_NONE || n->attr.norm->scale == NORM_SCALE_GIVEN);
 }
 
@@ -107,7 +111,8 @@ static bool find_affine(const struct node *old, struct node *const *in, struct a
 		a->variance = a->norm->scale == NORM_SCALE_GIVEN ? in[k++] : NULL;
 		return true;
 	}
-	if ((old->op != OP_add && old->op != OP_mul && old->op != OP_div) || !elem_is_float(old->type.elem))
+	if ((old->op != OP_add && old->op != OP_mul && old->op != OP_div) ||
+	    !elem_is_float(old->type.elem))
 		return false;
 	bool left = old->op != OP_div && constant_of(in[0]);
 	struct node *constant = in[left ? 0 : 1];
@@ -176,7 +181,8 @@ static bool evaluate_affine(const struct affine *a, int32_t axis, int64_t n, dou
 /* ---- folding ---- */
 
 /* to = from * s, rounded once; false if it is not finite. */
-static bool scale_element(enum normc_elem elem, const unsigned char *from, unsigned char *to, double s)
+static bool scale_element(enum normc_elem elem, const unsigned char *from, unsigned char *to,
+			  double s)
 {
 	double x = 0;
 	struct tensor one = {.elem = elem, .count = 1, .f = &x};
@@ -221,17 +227,19 @@ static bool all_are(const double *value, int64_t n, double number)
 	return true;
 }
 
-/* x + v[o], or x * v[o] */
-static struct node *with_channels(struct graph *g, enum op op, struct node *x, int32_t axis, const double *v, int64_t n)
+/* x + v[o], or x * v[o], along the axis of `l` */
+static struct node *with_channels(struct graph *g, enum op op, struct node *x,
+				  const struct linear *l, const double *v)
 {
 	struct type t = {.elem = x->type.elem, .rank = x->type.rank};
 	for (int32_t i = 0; i < t.rank; i++)
-		t.dim[i] = dim_const(g->context->dims, i == axis ? n : 1);
+		t.dim[i] = dim_const(g->context->dims, i == l->axis ? l->n : 1);
 	return build_binary(g, op, x, build_doubles(g, &t, v));
 }
 
 /* The map applied to x, as a map of x's product; NULL with a reason if it cannot be. */
-static struct linear *compose(struct fold_norm *f, struct node *x, const struct affine *a, const char **missed)
+static struct linear *compose(struct fold_norm *f, struct node *x, const struct affine *a,
+			      const char **missed)
 {
 	const struct linear *from = linear_of(f, x);
 	if (!from) {
@@ -242,7 +250,8 @@ static struct linear *compose(struct fold_norm *f, struct node *x, const struct 
 	to->s = arena_new(f->arena, double, (size_t)to->n);
 	to->t = arena_new(f->arena, double, (size_t)to->n);
 	if (!evaluate_affine(a, to->axis, to->n, to->s, to->t)) {
-		*missed = "it varies along another axis than the product's channels, or is not constant";
+		*missed = "it varies along another axis than the product's channels, or is not "
+			  "constant";
 		return NULL;
 	}
 	if (!all_are(to->s, to->n, 1))
@@ -259,7 +268,8 @@ static struct linear *compose(struct fold_norm *f, struct node *x, const struct 
 }
 
 /* Builds the value. */
-static struct node *build_linear(struct fold_norm *f, struct graph *g, struct linear *l, const char **missed)
+static struct node *build_linear(struct fold_norm *f, struct graph *g, struct linear *l,
+				 const char **missed)
 {
 	struct node *y = l->product;
 	if (!all_are(l->s, l->n, 1)) {
@@ -272,7 +282,7 @@ static struct node *build_linear(struct fold_norm *f, struct graph *g, struct li
 		return NULL;
 	}
 	if (!all_are(l->t, l->n, 0))
-		y = with_channels(g, OP_add, y, l->axis, l->t, l->n);
+		y = with_channels(g, OP_add, y, l, l->t);
 	remember(f, y, l);
 	return y;
 }
@@ -285,7 +295,8 @@ static struct node *lower_scale(struct graph *g, const struct affine *a, enum no
 	struct node *gamma = a->gamma ? build_cast(g, a->gamma, elem) : NULL;
 	if (!a->variance)
 		return gamma;
-	struct node *v = build_cast(g, a->variance, elem), *epsilon = build_number(g, elem, a->norm->epsilon);
+	struct node *v = build_cast(g, a->variance, elem),
+		    *epsilon = build_number(g, elem, a->norm->epsilon);
 	if (a->norm->epsilon_place == NORM_EPSILON_INSIDE)
 		v = build_unary(g, OP_sqrt, build_binary(g, OP_add, v, epsilon));
 	else
@@ -309,17 +320,20 @@ static int32_t channel_axis(const struct affine *a, int64_t *n)
 }
 
 /* Narrow types compute in f32 and round once, as a norm does. */
-static struct node *lower_norm(struct fold_norm *f, struct graph *g, struct node *x, const struct affine *a)
+static struct node *lower_norm(struct fold_norm *f, struct graph *g, struct node *x,
+			       const struct affine *a)
 {
-	int64_t n;
-	int32_t axis = channel_axis(a, &n);
+	struct linear l = {0};
 	enum normc_elem elem = x->type.elem == NORMC_F64 ? NORMC_F64 : NORMC_F32;
 	struct node *y = build_cast(g, x, elem);
-	double *s = n > 0 ? arena_new(f->arena, double, (size_t)n) : NULL;
-	double *t = n > 0 ? arena_new(f->arena, double, (size_t)n) : NULL;
-	if (s && evaluate_affine(a, axis, n, s, t)) {
-		y = with_channels(g, OP_mul, y, axis, s, n);
-		return build_cast(g, with_channels(g, OP_add, y, axis, t, n), x->type.elem);
+	l.axis = channel_axis(a, &l.n);
+	if (l.n > 0) {
+		l.s = arena_new(f->arena, double, (size_t)l.n);
+		l.t = arena_new(f->arena, double, (size_t)l.n);
+	}
+	if (l.n > 0 && evaluate_affine(a, l.axis, l.n, l.s, l.t)) {
+		y = with_channels(g, OP_mul, y, &l, l.s);
+		return build_cast(g, with_channels(g, OP_add, y, &l, l.t), x->type.elem);
 	}
 	struct node *scale = lower_scale(g, a, elem);
 	if (a->mean)
@@ -332,8 +346,8 @@ static struct node *lower_norm(struct fold_norm *f, struct graph *g, struct node
 }
 
 /* A map whose operand nobody else reads. */
-static struct node *fold_affine(struct fold_norm *f, struct graph *to, const struct node *old, struct node *const *in,
-				const struct affine *a)
+static struct node *fold_affine(struct fold_norm *f, struct graph *to, const struct node *old,
+				struct node *const *in, const struct affine *a)
 {
 	const char *missed = "bit-exact rewrites only";
 	struct linear *l = NULL;
@@ -355,7 +369,8 @@ static struct node *fold_affine(struct fold_norm *f, struct graph *to, const str
 	return y;
 }
 
-static struct node *fold_norm_rule(struct graph *to, const struct node *old, struct node *const *in, void *user)
+static struct node *fold_norm_rule(struct graph *to, const struct node *old, struct node *const *in,
+				   void *user)
 {
 	struct fold_norm *f = user;
 	struct affine a;

@@ -41,14 +41,15 @@ bool pass_describe(uint32_t i, const char **name, const char **help)
 	return true;
 }
 
-void pass_remark(struct graph *g, struct pass *pass, const char *rule, struct loc loc, const char *missed)
+void pass_remark(struct graph *g, struct pass *pass, const char *rule, struct loc loc,
+		 const char *missed)
 {
 	struct remark remark = {rule, loc, missed};
 	PUSH(g->context->arena, pass->log->remarks, pass->log->n_remarks, remark);
 }
 
-struct node *pass_regions(struct graph *to, const struct node *old, struct node *const *in, struct pass *pass,
-			  pass_fn *run)
+struct node *pass_regions(struct graph *to, const struct node *old, struct node *const *in,
+			  struct pass *pass, pass_fn *run)
 {
 	struct attr_region attr;
 	memcpy(&attr, old->attr.region, sizeof attr);
@@ -91,8 +92,8 @@ static void report(const struct run *r, const struct pass_info *info, double sta
 	const struct pass_options *o = r->options;
 	char line[100];
 	if (o->time && o->put) {
-		snprintf(line, sizeof line, "%-10s %8.1f ms %7u nodes\n", info->name, (seconds() - start) * 1e3,
-			 r->g->n_nodes);
+		snprintf(line, sizeof line, "%-10s %8.1f ms %7u nodes\n", info->name,
+			 (seconds() - start) * 1e3, r->g->n_nodes);
 		o->put(o->user, line);
 	}
 	if (o->dump_after && o->put && !strcmp(o->dump_after, info->name))
@@ -120,23 +121,25 @@ static bool step(struct run *r, int pass)
 	const struct pass_info *info = &passes[pass];
 	if (listed(r->options->skip, info->name))
 		return true;
-	/* A giver may forget another fact; two rounds are enough for one that keeps what the other gives. */
+	/* A giver may forget another fact; two rounds are enough for one that keeps what the other
+	 * gives. */
 	for (int round = 0; round < 2; round++)
 		for (int i = PASS_COUNT - 1; i >= 0; i--)
-			if (passes[i].gives & info->needs & ~r->facts && i != PASS_simplify && !run_pass(r, &passes[i]))
+			if (passes[i].gives & info->needs & ~r->facts && i != PASS_simplify &&
+			    !run_pass(r, &passes[i]))
 				return false;
 	if (info->needs & ~r->facts)
-		return bug(r->g->context->diag, (struct loc){0}, "no pass gives what '%s' needs", info->name);
+		return bug(r->g->context->diag, (struct loc){0}, "no pass gives what '%s' needs",
+			   info->name);
 	return run_pass(r, info);
 }
 
 static bool pipeline(struct run *r)
 {
-	return step(r, PASS_simplify) &&
-	       step(r, PASS_recognize) &&
-	       step(r, PASS_sink) &&
+	return step(r, PASS_simplify) && step(r, PASS_recognize) && step(r, PASS_sink) &&
 	       step(r, PASS_simplify) &&
-	       step(r, PASS_fold_norm) && /* after sink, so that products and affine maps are neighbours */
+	       step(r, PASS_fold_norm) && /* after sink, so that products and affine maps are
+					     neighbours */
 	       step(r, PASS_simplify) &&
 	       step(r, PASS_clean);
 }

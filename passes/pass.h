@@ -1,8 +1,8 @@
 /* Passes: graph to better graph, and graph to kernels.
  *
- * To add a pass: write its row in passes.def, its function in a file of its own, and a line in pipeline() (pass.c).
- * A pass never changes the graph it is given: it makes a new one with graph_rewrite, which shares equal nodes and
- * leaves out dead ones by itself.
+ * To add a pass: write its row in passes.def, its function in a file of its own, and a line in
+ * pipeline() (pass.c). A pass never changes the graph it is given: it makes a new one with
+ * graph_rewrite, which shares equal nodes and leaves out dead ones by itself.
  */
 #ifndef NORMC_PASSES_PASS_H
 #define NORMC_PASSES_PASS_H
@@ -24,19 +24,20 @@ struct pass_log {
 
 /* What to do, and what was done, for --remarks and statistics. */
 struct pass_options {
-	const char *skip;       /* "-fold_norm,-sink": passes left out, NULL: none */
+	const char *skip;	/* "-fold_norm,-sink": passes left out, NULL: none */
 	const char *dump_after; /* pass name, NULL: none: prints the graph through `put` */
-	bool verify;            /* check the graph after every pass */
-	bool time;              /* report the time of each pass through `put` */
-	bool strict;            /* bit-exact rules only */
+	bool verify;		/* check the graph after every pass */
+	bool time;		/* report the time of each pass through `put` */
+	bool strict;		/* bit-exact rules only */
 	void (*put)(void *user, const char *text);
 	void *user;
-	struct pass_log *log;   /* receives the remarks; may be NULL */
+	struct pass_log *log; /* receives the remarks; may be NULL */
 };
 
 /* Runs the default pipeline on graphs. NULL after a report. */
 struct graph *passes_run(struct graph *g, const struct pass_options *options);
-/* Runs one pass by name, and before it those that it needs (tests); NULL if there is none or after a report. */
+/* Runs one pass by name, and before it those that it needs (tests); NULL if there is none or after
+ * a report. */
 struct graph *pass_by_name(const char *name, struct graph *g);
 /* Name and help of pass number i; false after the last. */
 bool pass_describe(uint32_t i, const char **name, const char **help);
@@ -53,11 +54,13 @@ typedef struct graph *pass_fn(struct graph *g, struct pass *pass);
 #undef PASS
 
 /* Adds a remark. `rule` and `missed` live for ever. */
-void pass_remark(struct graph *g, struct pass *pass, const char *rule, struct loc loc, const char *missed);
+void pass_remark(struct graph *g, struct pass *pass, const char *rule, struct loc loc,
+		 const char *missed);
 
-/* For rules that look at the whole old graph: rewrites an `if` or `loop` by running the pass on its regions. */
-struct node *pass_regions(struct graph *to, const struct node *old, struct node *const *in, struct pass *pass,
-			  pass_fn *run);
+/* For rules that look at the whole old graph: rewrites an `if` or `loop` by running the pass on its
+ * regions. */
+struct node *pass_regions(struct graph *to, const struct node *old, struct node *const *in,
+			  struct pass *pass, pass_fn *run);
 
 /* Lowers to kernels and plans memory (lower.c, place.c, plan.c). NULL after a report. */
 struct program *program_new(struct graph *g, const struct machine *machine);

@@ -1,12 +1,13 @@
 /* Normalization layers that are spelt out in elementwise operations and reductions become norms.
  *
  *	d = x - mean(x)                                 (or d = x: root mean square norms)
- *	y = d / sqrt(mean(d*d) + epsilon)               (or d * (1 / sqrt(...)), epsilon also outside the root)
- *	y * gamma + beta
+ *	y = d / sqrt(mean(d*d) + epsilon)               (or d * (1 / sqrt(...)), epsilon also
+ *outside the root) y * gamma + beta
  *
- * Every detail must agree: the same axes for both means, the exponent 2, a divisor of the mean that is the number of
- * elements, a scalar constant epsilon, parameters that vary only along the normalized axes.  Works on simplified
- * graphs, where powers, double broadcasts and operand orders have one form.
+ * Every detail must agree: the same axes for both means, the exponent 2, a divisor of the mean that
+ *is the number of elements, a scalar constant epsilon, parameters that vary only along the
+ *normalized axes.  Works on simplified graphs, where powers, double broadcasts and operand orders
+ *have one form.
  */
 #include <math.h>
 #include <string.h>
@@ -55,7 +56,8 @@ static bool is_square(struct node *n, struct node **d)
 	if (n->op != OP_mul && n->op != OP_pow)
 		return false;
 	*d = n->in[0];
-	return n->op == OP_mul ? n->in[0] == n->in[1] : splat_of(n->in[1], &exponent) && exponent == 2;
+	return n->op == OP_mul ? n->in[0] == n->in[1]
+			       : splat_of(n->in[1], &exponent) && exponent == 2;
 }
 
 /* n = a + epsilon */
@@ -104,14 +106,16 @@ static struct node *find_centre(struct node *d, struct attr_norm *attr)
 	struct node *x;
 	uint32_t axes;
 	attr->centre = NORM_CENTRE_NONE;
-	if (d->op != OP_sub || !is_mean(unrepeated(d->in[1]), &x, &axes) || x != d->in[0] || axes != attr->axes)
+	if (d->op != OP_sub || !is_mean(unrepeated(d->in[1]), &x, &axes) || x != d->in[0] ||
+	    axes != attr->axes)
 		return d;
 	attr->centre = NORM_CENTRE_MEAN;
 	return x;
 }
 
 /* The quotient of a value and its deviation. */
-static struct node *recognize_quotient(struct graph *g, const struct node *old, struct node *const *in)
+static struct node *recognize_quotient(struct graph *g, const struct node *old,
+				       struct node *const *in)
 {
 	struct attr_norm attr;
 	for (uint32_t k = 0; k < 2; k++) {
@@ -141,8 +145,8 @@ static struct node *parameter_of(struct node *n, uint32_t axes)
 }
 
 /* A product with gamma, or a sum with beta, behind a norm that nobody else reads. */
-static struct node *recognize_parameter(const struct recognize *r, struct graph *g, const struct node *old,
-					struct node *const *in)
+static struct node *recognize_parameter(const struct recognize *r, struct graph *g,
+					const struct node *old, struct node *const *in)
 {
 	for (uint32_t k = 0; k < 2; k++) {
 		struct node *norm = in[k];
@@ -151,26 +155,29 @@ static struct node *recognize_parameter(const struct recognize *r, struct graph 
 		struct attr_norm attr;
 		memcpy(&attr, norm->attr.norm, sizeof attr);
 		struct node *p = parameter_of(in[1 - k], attr.axes);
-		if (!p || attr.beta || attr.centre == NORM_CENTRE_GIVEN || attr.scale == NORM_SCALE_GIVEN ||
-		    (old->op == OP_mul && attr.gamma))
+		if (!p || attr.beta || attr.centre == NORM_CENTRE_GIVEN ||
+		    attr.scale == NORM_SCALE_GIVEN || (old->op == OP_mul && attr.gamma))
 			continue;
 		if (old->op == OP_mul) {
 			attr.gamma = true;
 			return build_norm(g, norm->in[0], p, NULL, NULL, NULL, &attr);
 		}
 		attr.beta = true;
-		return build_norm(g, norm->in[0], attr.gamma ? norm->in[1] : NULL, p, NULL, NULL, &attr);
+		return build_norm(g, norm->in[0], attr.gamma ? norm->in[1] : NULL, p, NULL, NULL,
+				  &attr);
 	}
 	return NULL;
 }
 
-static struct node *recognize_rule(struct graph *to, const struct node *old, struct node *const *in, void *user)
+static struct node *recognize_rule(struct graph *to, const struct node *old, struct node *const *in,
+				   void *user)
 {
 	struct recognize *r = user;
 	struct node *n = NULL;
 	if (op_info[old->op].kind == KIND_region)
 		return pass_regions(to, old, in, r->pass, pass_recognize);
-	if ((old->op != OP_div && old->op != OP_mul && old->op != OP_add) || !elem_is_float(old->type.elem))
+	if ((old->op != OP_div && old->op != OP_mul && old->op != OP_add) ||
+	    !elem_is_float(old->type.elem))
 		return NULL;
 	if (node_is_poison(in[0]) || node_is_poison(in[1]))
 		return NULL;

@@ -1,9 +1,10 @@
 /* The engine of the rewrite rules, and their conditions.
  *
- * A node is looked at once its operands are as simple as can be.  Three strengths, in this order: a value that is
- * known becomes a constant (fold.c); a node equal to an earlier one is that one (the builder sees to it); a rule
- * builds another node, which is looked at again.  Nodes that a replacement needs on the way are simplified as well.
- * Rounds over the graph follow until nothing fires.
+ * A node is looked at once its operands are as simple as can be.  Three strengths, in this order: a
+ * value that is known becomes a constant (fold.c); a node equal to an earlier one is that one (the
+ * builder sees to it); a rule builds another node, which is looked at again.  Nodes that a
+ * replacement needs on the way are simplified as well. Rounds over the graph follow until nothing
+ * fires.
  */
 #include "rewrite.h"
 
@@ -65,7 +66,8 @@ static bool sum_in_range(const struct match *m)
 static bool product_in_range(const struct match *m)
 {
 	struct range c, d;
-	return !is_float(m) || (ranges_of(m, &c, &d) && in_range(m, c.least * d.least, c.greatest * d.greatest));
+	return !is_float(m) ||
+	       (ranges_of(m, &c, &d) && in_range(m, c.least * d.least, c.greatest * d.greatest));
 }
 
 static bool has_zero(const struct node *n)
@@ -135,9 +137,13 @@ static bool is_lossless(enum normc_elem from, enum normc_elem to)
 {
 	static const struct {
 		enum normc_elem elem;
-		int mantissa, exponent; /* bits of significand with the leading one; largest exponent */
+		int mantissa, exponent; /* bits of significand with the leading one; largest
+					   exponent */
 	} known[] = {
-		{NORMC_F64, 53, 1023}, {NORMC_F32, 24, 127}, {NORMC_BF16, 8, 127}, {NORMC_F16, 11, 15},
+			{NORMC_F64, 53, 1023},
+			{NORMC_F32, 24, 127},
+			{NORMC_BF16, 8, 127},
+			{NORMC_F16, 11, 15},
 	};
 	int mantissa[2] = {0, 0}, exponent[2] = {0, 0};
 	enum normc_elem elem[2] = {from, to};
@@ -150,7 +156,8 @@ static bool is_lossless(enum normc_elem from, enum normc_elem to)
 				exponent[side] = known[i].exponent;
 			}
 	if (elem_is_integer(from) && elem_is_integer(to))
-		return elem_bits(to) > elem_bits(from) && (elem_is_signed(to) || !elem_is_signed(from));
+		return elem_bits(to) > elem_bits(from) &&
+		       (elem_is_signed(to) || !elem_is_signed(from));
 	if (elem_is_integer(from))
 		return mantissa[1] >= elem_bits(from) && exponent[1] >= elem_bits(from);
 	return mantissa[0] && mantissa[1] >= mantissa[0] && exponent[1] >= exponent[0];
@@ -180,26 +187,27 @@ static bool window_is_point(const struct match *m)
 {
 	const struct attr_pool *p = m->root->attr.pool;
 	for (int32_t i = 0; i < p->spatial; i++)
-		if (p->kernel[i] != 1 || p->stride[i] != 1 || !dim_is(p->before[i], 0) || !dim_is(p->after[i], 0))
+		if (p->kernel[i] != 1 || p->stride[i] != 1 || !dim_is(p->before[i], 0) ||
+		    !dim_is(p->after[i], 0))
 			return false;
 	return same_type(m);
 }
 
 /* ---- the table ---- */
 
-#define PAT(...) (&(const struct pat){__VA_ARGS__})
+#define PAT(...)     (&(const struct pat){__VA_ARGS__})
 #define P(name, ...) PAT(.kind = PAT_OP, .op = OP_##name, .arg = {__VA_ARGS__})
-#define OF(name) PAT(.kind = PAT_OP, .op = OP_##name)
-#define X PAT(.kind = PAT_ANY, .slot = 0)
-#define Y PAT(.kind = PAT_ANY, .slot = 1)
-#define Z PAT(.kind = PAT_ANY, .slot = 2)
-#define C PAT(.kind = PAT_CONST, .slot = 3)
-#define D PAT(.kind = PAT_CONST, .slot = 4)
-#define NUM(v) PAT(.kind = PAT_NUMBER, .number = v)
-#define MAP PAT(.kind = PAT_MAP)
-#define RULE(name, pattern, replacement, when, accuracy, why) \
+#define OF(name)     PAT(.kind = PAT_OP, .op = OP_##name)
+#define X	     PAT(.kind = PAT_ANY, .slot = 0)
+#define Y	     PAT(.kind = PAT_ANY, .slot = 1)
+#define Z	     PAT(.kind = PAT_ANY, .slot = 2)
+#define C	     PAT(.kind = PAT_CONST, .slot = 3)
+#define D	     PAT(.kind = PAT_CONST, .slot = 4)
+#define NUM(v)	     PAT(.kind = PAT_NUMBER, .number = v)
+#define MAP	     PAT(.kind = PAT_MAP)
+#define RULE(name, pattern, replacement, when, accuracy, why)                                      \
 	{#name, pattern, replacement, NULL, when, accuracy, why},
-#define BUILD(name, pattern, function, when, accuracy, why) \
+#define BUILD(name, pattern, function, when, accuracy, why)                                        \
 	{#name, pattern, NULL, function, when, accuracy, why},
 const struct rule rules[] = {
 #include "rules.def"
@@ -254,7 +262,8 @@ static bool matches(struct match *m, const struct pat *p, struct node *n)
 		if (operands_match(m, p, n, false))
 			return true;
 		memcpy(m->slot, bound, sizeof bound);
-		return op_info[n->op].traits & COMMUTES && p->arg[0] && operands_match(m, p, n, true);
+		return op_info[n->op].traits & COMMUTES && p->arg[0] &&
+		       operands_match(m, p, n, true);
 	}
 	if (m->slot[p->slot])
 		return m->slot[p->slot] == n;
@@ -358,7 +367,8 @@ static struct node *simplify_node(struct simplify *s, struct graph *g, struct no
 	return n;
 }
 
-static struct node *simplify_rule(struct graph *to, const struct node *old, struct node *const *in, void *user)
+static struct node *simplify_rule(struct graph *to, const struct node *old, struct node *const *in,
+				  void *user)
 {
 	if (op_info[old->op].kind == KIND_region)
 		return NULL;

@@ -12,15 +12,16 @@ struct node *build_constant_right(struct match *m)
 	struct node *const *in = m->root->in;
 	if (!constant_of(in[0]) || constant_of(in[1]))
 		return NULL;
-	return graph_node(m->g, m->root->op, (struct node *[]){in[1], in[0]}, 2, (union attr){NULL});
+	return graph_node(m->g, m->root->op, (struct node *[]){in[1], in[0]}, 2,
+			  (union attr){NULL});
 }
 
 static bool reciprocal_is_exact(enum normc_elem elem, double x)
 {
 	int exponent;
 	double inverse = 1 / x;
-	return isfinite(x) && x != 0 && fabs(frexp(x, &exponent)) == 0.5 && fabs(inverse) <= elem_largest(elem) &&
-	       fabs(inverse) >= elem_smallest_normal(elem);
+	return isfinite(x) && x != 0 && fabs(frexp(x, &exponent)) == 0.5 &&
+	       fabs(inverse) <= elem_largest(elem) && fabs(inverse) >= elem_smallest_normal(elem);
 }
 
 struct node *build_reciprocal(struct match *m)
@@ -37,7 +38,8 @@ struct node *build_reciprocal(struct match *m)
 		inverse[i] = 1 / x;
 	}
 	struct node *r = build_doubles(m->g, &c->type, inverse);
-	return build_binary(m->g, OP_mul, m->slot[0], build_broadcast(m->g, r, m->root->type.rank, m->root->type.dim));
+	return build_binary(m->g, OP_mul, m->slot[0],
+			    build_broadcast(m->g, r, m->root->type.rank, m->root->type.dim));
 }
 
 struct node *build_cast_once(struct match *m)
@@ -53,7 +55,8 @@ struct node *build_unrepeated(struct graph *g, const struct node *n)
 	for (int32_t i = 0; i < n->type.rank; i++) {
 		bool all = true;
 		for (uint32_t k = 0; k < n->n_in; k++)
-			all = all && n->in[k]->op == OP_broadcast && dim_is(n->in[k]->in[0]->type.dim[i], 1);
+			all = all && n->in[k]->op == OP_broadcast &&
+			      dim_is(n->in[k]->in[0]->type.dim[i], 1);
 		small[i] = all ? dim_const(g->context->dims, 1) : n->type.dim[i];
 		smaller = smaller || small[i] != n->type.dim[i];
 	}
@@ -64,11 +67,13 @@ struct node *build_unrepeated(struct graph *g, const struct node *n)
 	return graph_node(g, n->op, in, n->n_in, n->attr);
 }
 
-/* An elementwise operation on values that all repeat along some dimension is done before repeating. */
+/* An elementwise operation on values that all repeat along some dimension is done before repeating.
+ */
 struct node *build_hoisted(struct match *m)
 {
 	struct node *a = build_unrepeated(m->g, m->root);
-	return a ? build_broadcast(m->g, m->simpler(m, a), m->root->type.rank, m->root->type.dim) : NULL;
+	return a ? build_broadcast(m->g, m->simpler(m, a), m->root->type.rank, m->root->type.dim)
+		 : NULL;
 }
 
 /* ---- movement ---- */
@@ -90,7 +95,8 @@ static struct node *join_slices(struct graph *g, struct node *a, struct node *b,
 	for (int32_t i = 0; i < a->type.rank; i++) {
 		const struct dim *start = x->start[i];
 		if (i == axis)
-			start = dim_add(dims, start, dim_mul(dims, x->extent[i], dim_const(dims, x->step[i])));
+			start = dim_add(dims, start,
+					dim_mul(dims, x->extent[i], dim_const(dims, x->step[i])));
 		else if (x->extent[i] != y->extent[i])
 			return NULL;
 		if (y->start[i] != start || x->step[i] != y->step[i])
@@ -135,16 +141,19 @@ struct node *build_concat_flat(struct match *m)
 		else
 			PUSH(m->g->context->arena, parts.in, parts.n, n->in[i]);
 	}
-	return parts.n == n->n_in ? NULL : build_concat(m->g, parts.in, parts.n, n->attr.axis->axis);
+	return parts.n == n->n_in ? NULL
+				  : build_concat(m->g, parts.in, parts.n, n->attr.axis->axis);
 }
 
 /* Reads the index as first, first + step, ...; every element must be known to exist. */
 static bool even_index(const struct match *m, int64_t *first, int64_t *step)
 {
 	const struct node *data = m->slot[0], *index = constant_of(m->slot[3]);
-	int64_t count = type_fixed_count(&index->type), extent = fixed_extent(&data->type, m->root->attr.axis->axis);
+	int64_t count = type_fixed_count(&index->type),
+		extent = fixed_extent(&data->type, m->root->attr.axis->axis);
 	*step = 1;
-	if (index->op != OP_constant || index != m->slot[3] || index->type.rank > 1 || count < 1 || extent < 1)
+	if (index->op != OP_constant || index != m->slot[3] || index->type.rank > 1 || count < 1 ||
+	    extent < 1)
 		return false;
 	for (int64_t i = 0; i < count; i++) {
 		int64_t at = (int64_t)constant_at(index, i);
@@ -184,7 +193,8 @@ struct node *build_pad_once(struct match *m)
 	if (outer->mode != PAD_CONSTANT || inner->mode != PAD_CONSTANT)
 		return NULL;
 	for (int32_t i = 0; i < m->root->type.rank; i++) {
-		const struct dim *all[4] = {outer->before[i], outer->after[i], inner->before[i], inner->after[i]};
+		const struct dim *all[4] = {outer->before[i], outer->after[i], inner->before[i],
+					    inner->after[i]};
 		for (int k = 0; k < 4; k++)
 			if (dim_lower_bound(all[k]) < 0)
 				return NULL;
@@ -194,14 +204,17 @@ struct node *build_pad_once(struct match *m)
 	return build_pad(m->g, m->slot[0], m->slot[1], &attr);
 }
 
-/* Adds padding to the windows' own; not where zeros stand between the elements, since they would also follow. */
-static bool add_padding(struct match *m, int32_t spatial, const struct dim **before, const struct dim **after)
+/* Adds padding to the windows' own; not where zeros stand between the elements, since they would
+ * also follow. */
+static bool add_padding(struct match *m, int32_t spatial, const struct dim **before,
+			const struct dim **after)
 {
 	const struct attr_pad *pad = m->root->in[0]->attr.pad;
 	struct dims *dims = m->g->context->dims;
 	for (int32_t i = 0; i < spatial; i++) {
-		if (dim_lower_bound(pad->before[i + 2]) < 0 || dim_lower_bound(pad->after[i + 2]) < 0 ||
-		    dim_lower_bound(before[i]) < 0 || dim_lower_bound(after[i]) < 0)
+		if (dim_lower_bound(pad->before[i + 2]) < 0 ||
+		    dim_lower_bound(pad->after[i + 2]) < 0 || dim_lower_bound(before[i]) < 0 ||
+		    dim_lower_bound(after[i]) < 0)
 			return false;
 		before[i] = dim_add(dims, before[i], pad->before[i + 2]);
 		after[i] = dim_add(dims, after[i], pad->after[i + 2]);

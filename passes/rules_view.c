@@ -35,14 +35,16 @@ struct node *build_broadcast_once(struct match *m)
 
 /* ---- reshapes by groups ---- */
 
-/* Extends the shorter side of the group that starts at i, j until both sides have equal products. */
+/* Extends the shorter side of the group that starts at i, j until both sides have equal products.
+ */
 static bool match_group(struct dims *dims, const struct type *const t[2], int32_t *i, int32_t *j)
 {
 	const struct dim *product[2] = {dim_const(dims, 1), dim_const(dims, 1)};
 	int32_t *at[2] = {i, j};
 	bool some = false;
 	while (!some || product[0] != product[1]) {
-		/* the side with the smaller product if that is known, else the one with more to come */
+		/* the side with the smaller product if that is known, else the one with more to
+		 * come */
 		int side = 0;
 		if (dim_is_const(product[0]) && dim_is_const(product[1]))
 			side = product[0]->value > product[1]->value;
@@ -60,7 +62,8 @@ static bool match_group(struct dims *dims, const struct type *const t[2], int32_
 	return true;
 }
 
-bool reshape_groups(struct dims *dims, const struct type *from, const struct type *to, struct groups_of_axes *groups)
+bool reshape_groups(struct dims *dims, const struct type *from, const struct type *to,
+		    struct groups_of_axes *groups)
 {
 	const struct type *const t[2] = {from, to};
 	int32_t i = 0, j = 0;
@@ -87,8 +90,8 @@ bool reshape_groups(struct dims *dims, const struct type *from, const struct typ
 }
 
 /* Repeating stays possible if each group of dimensions is repeated as a whole, or not at all. */
-bool reshape_repeated(struct dims *dims, const struct type *small, const struct type *big, const struct type *to,
-		      const struct dim **dim)
+bool reshape_repeated(struct dims *dims, const struct type *small, const struct type *big,
+		      const struct type *to, const struct dim **dim)
 {
 	struct groups_of_axes groups;
 	if (!reshape_groups(dims, big, to, &groups))
@@ -112,7 +115,8 @@ struct node *build_reshape_broadcast(struct match *m)
 {
 	const struct type *to = &m->root->type;
 	const struct dim *dim[MAX_RANK];
-	if (!reshape_repeated(m->g->context->dims, &m->slot[0]->type, &m->root->in[0]->type, to, dim))
+	if (!reshape_repeated(m->g->context->dims, &m->slot[0]->type, &m->root->in[0]->type, to,
+			      dim))
 		return NULL;
 	struct node *a = build_reshape(m->g, m->slot[0], to->rank, dim);
 	return build_broadcast(m->g, m->simpler(m, a), to->rank, to->dim);
@@ -127,7 +131,8 @@ struct node *build_slice_once(struct match *m)
 	struct attr_slice attr;
 	memset(&attr, 0, sizeof attr);
 	for (int32_t i = 0; i < m->root->type.rank; i++) {
-		const struct dim *skip = dim_mul(dims, outer->start[i], dim_const(dims, inner->step[i]));
+		const struct dim *skip =
+				dim_mul(dims, outer->start[i], dim_const(dims, inner->step[i]));
 		attr.start[i] = dim_add(dims, inner->start[i], skip);
 		attr.extent[i] = outer->extent[i];
 		if (__builtin_mul_overflow(outer->step[i], inner->step[i], &attr.step[i]))
@@ -143,9 +148,11 @@ struct node *build_slice_part(struct match *m)
 	int32_t axis = all->attr.axis->axis;
 	struct attr_slice attr;
 	memcpy(&attr, m->root->attr.slice, sizeof attr);
-	if (!dim_is_const(attr.start[axis]) || !dim_is_const(attr.extent[axis]) || attr.extent[axis]->value < 1)
+	if (!dim_is_const(attr.start[axis]) || !dim_is_const(attr.extent[axis]) ||
+	    attr.extent[axis]->value < 1)
 		return NULL;
-	int64_t first = attr.start[axis]->value, last = first + (attr.extent[axis]->value - 1) * attr.step[axis];
+	int64_t first = attr.start[axis]->value,
+		last = first + (attr.extent[axis]->value - 1) * attr.step[axis];
 	int64_t low = first < last ? first : last, high = first < last ? last : first, at = 0;
 	for (uint32_t i = 0; i < all->n_in; i++) {
 		const struct dim *extent = all->in[i]->type.dim[axis];
@@ -153,7 +160,8 @@ struct node *build_slice_part(struct match *m)
 			return NULL;
 		if (low >= at && high < at + extent->value) {
 			attr.start[axis] = dim_const(m->g->context->dims, first - at);
-			return graph_node(m->g, OP_slice, &all->in[i], 1, (union attr){.slice = &attr});
+			return graph_node(m->g, OP_slice, &all->in[i], 1,
+					  (union attr){.slice = &attr});
 		}
 		at += extent->value;
 	}

@@ -1,5 +1,5 @@
-/* Facts of constants.  Everything reads elements through the interpreter's conversions, one piece at a time, so that
- * weights of any size and element type cost no copy of themselves. */
+/* Facts of constants.  Everything reads elements through the interpreter's conversions, one piece
+ * at a time, so that weights of any size and element type cost no copy of themselves. */
 #include "value.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* What passes ask about constants.  A broadcast of a constant counts as one: it is never spread out in memory. */
+/* What passes ask about constants.  A broadcast of a constant counts as one: it is never spread out
+ * in memory. */
 #ifndef NORMC_PASSES_VALUE_H
 #define NORMC_PASSES_VALUE_H
 
@@ -6,11 +7,13 @@
 
 /* The OP_constant that `n` is, or is a broadcast of; else NULL. It has n's rank. */
 const struct node *constant_of(const struct node *n);
-/* The number that all its elements are; false if they differ, there are none, or a double cannot hold it. */
+/* The number that all its elements are; false if they differ, there are none, or a double cannot
+ * hold it. */
 bool splat_of(const struct node *n, double *value);
 /* Element i of an OP_constant as a double. */
 double constant_at(const struct node *constant, int64_t i);
-/* Least and greatest magnitude of its elements, zeros aside; false if one is infinite or NaN, or there are too many. */
+/* Least and greatest magnitude of its elements, zeros aside; false if one is infinite or NaN, or
+ * there are too many. */
 bool magnitudes_of(const struct node *n, double *least, double *greatest);
 /* `count` elements as doubles, in `arena`. */
 double *constant_doubles(const struct node *constant, struct arena *arena);

@@ -1,4 +1,5 @@
-/* The passes on small graphs: what they make of them, and that the meaning stays (by the interpreter, in fp64). */
+/* The passes on small graphs: what they make of them, and that the meaning stays (by the
+ * interpreter, in fp64). */
 #include "pass.h"
 
 #include "test_eval.h"
@@ -46,7 +47,10 @@ static struct node *convolve(struct graph *g, struct node *x, int kind)
 /* Inference batch normalization of dimension 1 of rank 4. */
 static struct node *batch_norm(struct graph *g, struct node *x, int64_t channels)
 {
-	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN, .scale = NORM_SCALE_GIVEN, .gamma = true, .beta = true,
+	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN,
+				 .scale = NORM_SCALE_GIVEN,
+				 .gamma = true,
+				 .beta = true,
 				 .epsilon = 1e-5};
 	struct shape shape = {x->type.rank, {1, channels, 1, 1}};
 	struct node *gamma = weights(g, shape, -2, 2), *beta = weights(g, shape, -1, 1);
@@ -64,7 +68,8 @@ static uint32_t count(const struct graph *g, enum op op)
 	return n;
 }
 
-static struct tensor random_value(struct bench *b, const struct type *type, const int64_t *symbols, uint64_t *seed)
+static struct tensor random_value(struct bench *b, const struct type *type, const int64_t *symbols,
+				  uint64_t *seed)
 {
 	struct shape shape = {.rank = type->rank};
 	for (int32_t i = 0; i < type->rank; i++)
@@ -73,7 +78,8 @@ static struct tensor random_value(struct bench *b, const struct type *type, cons
 }
 
 /* Same results for random inputs; every symbol is `extent`. */
-static void same_meaning(struct bench *b, const struct graph *before, const struct graph *after, int64_t extent)
+static void same_meaning(struct bench *b, const struct graph *before, const struct graph *after,
+			 int64_t extent)
 {
 	struct tensor in[8], out[2][4];
 	const int64_t symbols[4] = {extent, extent, extent, extent};
@@ -128,7 +134,8 @@ static void test_norm_joins_transposed_convolution(void **state)
 {
 	struct bench *b = *state;
 	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 3, 3));
-	struct graph *g = finish(b, batch_norm(b->graph, convolve(b->graph, x, TRANSPOSED), 6), NULL);
+	struct graph *g =
+			finish(b, batch_norm(b->graph, convolve(b->graph, x, TRANSPOSED), 6), NULL);
 	assert_int_equal(count(g, OP_norm) + count(g, OP_mul), 0);
 }
 
@@ -151,7 +158,8 @@ static void test_norm_of_shared_value(void **state)
 {
 	struct bench *b = *state;
 	struct pass_log log = {0};
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 4, 4)), *y = convolve(b->graph, x, PLAIN);
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 4, 4)),
+		    *y = convolve(b->graph, x, PLAIN);
 	graph_output(b->graph, build_unary(b->graph, OP_tanh, y), "other");
 	struct graph *g = finish(b, batch_norm(b->graph, y, 6), &log);
 	assert_int_equal(count(g, OP_norm), 0);
@@ -163,7 +171,8 @@ static void test_norm_without_product(void **state)
 {
 	struct bench *b = *state;
 	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 4, 3, 3));
-	struct graph *g = finish(b, batch_norm(b->graph, build_unary(b->graph, OP_tanh, x), 4), NULL);
+	struct graph *g =
+			finish(b, batch_norm(b->graph, build_unary(b->graph, OP_tanh, x), 4), NULL);
 	assert_int_equal(count(g, OP_norm), 0);
 	assert_int_equal(count(g, OP_mul), 1);
 	assert_int_equal(count(g, OP_add), 1);
@@ -173,13 +182,18 @@ static void test_norm_without_product(void **state)
 static void test_norm_with_inputs(void **state)
 {
 	struct bench *b = *state;
-	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN, .scale = NORM_SCALE_GIVEN, .gamma = true,
-				 .epsilon = 0.5, .epsilon_place = NORM_EPSILON_FLOOR};
+	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN,
+				 .scale = NORM_SCALE_GIVEN,
+				 .gamma = true,
+				 .epsilon = 0.5,
+				 .epsilon_place = NORM_EPSILON_FLOOR};
 	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3, 4));
 	struct node *mean = input(b->graph, NORMC_F32, SHAPE(1, 3, 1));
-	struct node *variance = build_unary(b->graph, OP_abs, input(b->graph, NORMC_F32, SHAPE(1, 3, 1)));
+	struct node *variance =
+			build_unary(b->graph, OP_abs, input(b->graph, NORMC_F32, SHAPE(1, 3, 1)));
 	struct node *gamma = input(b->graph, NORMC_F32, SHAPE(1, 3, 1));
-	struct graph *g = finish(b, build_norm(b->graph, x, gamma, NULL, mean, variance, &attr), NULL);
+	struct graph *g = finish(b, build_norm(b->graph, x, gamma, NULL, mean, variance, &attr),
+				 NULL);
 	assert_int_equal(count(g, OP_norm), 0);
 }
 
@@ -189,7 +203,9 @@ static void test_other_axis_stays(void **state)
 	struct bench *b = *state;
 	struct node *x = input(b->graph, NORMC_F32, SHAPE(3, 4));
 	struct node *y = build_matmul(b->graph, x, weights(b->graph, SHAPE(4, 3), -1, 1));
-	struct graph *g = finish(b, build_binary(b->graph, OP_mul, y, weights(b->graph, SHAPE(3, 1), 1, 2)), NULL);
+	struct graph *g = finish(
+			b, build_binary(b->graph, OP_mul, y, weights(b->graph, SHAPE(3, 1), 1, 2)),
+			NULL);
 	assert_int_equal(count(g, OP_mul), 1);
 }
 
@@ -221,9 +237,12 @@ static struct node *spell(struct graph *g, struct node *x, struct spelling s)
 	uint32_t last = 1u << (x->type.rank - 1);
 	struct node *d = x;
 	if (s.centred)
-		d = build_binary(g, OP_sub, x, mean_of(g, x, s.mean_of_other_axis ? last >> 1 : last, s.wrong_count));
+		d = build_binary(g, OP_sub, x,
+				 mean_of(g, x, s.mean_of_other_axis ? last >> 1 : last,
+					 s.wrong_count));
 	struct node *square = build_binary(g, OP_pow, d, number(g, s.power_three ? 3 : 2));
-	struct node *epsilon = s.varying_epsilon ? weights(g, SHAPE(3, 1), 1e-3, 1e-2) : number(g, 1e-5);
+	struct node *epsilon =
+			s.varying_epsilon ? weights(g, SHAPE(3, 1), 1e-3, 1e-2) : number(g, 1e-5);
 	struct node *v = build_binary(g, OP_add, mean_of(g, square, last, false), epsilon);
 	v = build_unary(g, OP_sqrt, v);
 	if (!s.inverse)
@@ -235,7 +254,8 @@ static struct graph *recognized(struct bench *b, struct spelling s)
 {
 	struct node *y = spell(b->graph, input(b->graph, NORMC_F32, SHAPE(2, 3, 6)), s);
 	y = build_binary(b->graph, OP_mul, weights(b->graph, SHAPE(6), -1, 1), y);
-	return finish(b, build_binary(b->graph, OP_add, y, weights(b->graph, SHAPE(6), -1, 1)), NULL);
+	return finish(b, build_binary(b->graph, OP_add, y, weights(b->graph, SHAPE(6), -1, 1)),
+		      NULL);
 }
 
 static void test_recognize_layer_norm(void **state)
@@ -244,7 +264,8 @@ static void test_recognize_layer_norm(void **state)
 	assert_int_equal(count(g, OP_norm), 1);
 	assert_int_equal(count(g, OP_add) + count(g, OP_mul) + count(g, OP_reduce_sum), 0);
 	const struct attr_norm *attr = g->outputs[0]->attr.norm;
-	assert_true(attr->centre == NORM_CENTRE_MEAN && attr->gamma && attr->beta && attr->axes == 4);
+	assert_true(attr->centre == NORM_CENTRE_MEAN && attr->gamma && attr->beta &&
+		    attr->axes == 4);
 }
 
 static void test_recognize_rms_norm(void **state)
@@ -258,8 +279,8 @@ static void test_recognize_rms_norm(void **state)
 static void test_recognize_details(void **state)
 {
 	static const struct spelling wrong[] = {
-		{.centred = true, .power_three = true},
-		{.centred = true, .varying_epsilon = true},
+			{.centred = true, .power_three = true},
+			{.centred = true, .varying_epsilon = true},
 	};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		struct bench *b = *state;
@@ -276,7 +297,8 @@ static void test_recognize_details(void **state)
 /* The centre must be the mean of the same elements: otherwise only the deviation is one. */
 static void test_recognize_other_centre(void **state)
 {
-	struct graph *g = recognized(*state, (struct spelling){.centred = true, .mean_of_other_axis = true});
+	struct graph *g = recognized(
+			*state, (struct spelling){.centred = true, .mean_of_other_axis = true});
 	assert_int_equal(count(g, OP_norm), 1);
 	assert_int_equal(g->outputs[0]->attr.norm->centre, NORM_CENTRE_NONE);
 	struct bench *b = *state;
@@ -296,7 +318,10 @@ static void test_sink(void **state)
 	t.dim[0] = dim_symbol(dims, (struct symbol){.name = "N"});
 	t.dim[1] = dim_const(dims, 3);
 	t.dim[2] = dim_const(dims, 8);
-	struct attr_norm attr = {.axes = 4, .centre = NORM_CENTRE_MEAN, .scale = NORM_SCALE_RMS, .gamma = true};
+	struct attr_norm attr = {.axes = 4,
+				 .centre = NORM_CENTRE_MEAN,
+				 .scale = NORM_SCALE_RMS,
+				 .gamma = true};
 	struct node *x = graph_input(g, "x", &t);
 	struct node *y = build_matmul(g, x, weights(g, SHAPE(8, 8), -1, 1));
 	y = build_binary(g, OP_add, y, weights(g, SHAPE(8), -1, 1));
@@ -315,7 +340,9 @@ static void test_fold(void **state)
 	struct graph *g = b->graph;
 	struct node *w = weights(g, SHAPE(3, 4), -1, 1);
 	struct node *t = build_transpose(g, w, (int32_t[]){1, 0});
-	struct node *y = build_matmul(g, t, build_slice(g, w, 1, dim_const(g->context->dims, 3), dim_const(g->context->dims, 2), -2));
+	struct node *y = build_matmul(g, t,
+				      build_slice(g, w, 1, dim_const(g->context->dims, 3),
+						  dim_const(g->context->dims, 2), -2));
 	y = build_binary(g, OP_add, build_concat(g, (struct node *[]){y, y}, 2, 1), number(g, 2));
 	g = finish(b, y, NULL);
 	assert_int_equal(g->n_nodes, 1);
@@ -329,7 +356,10 @@ static void test_fold_moves(void **state)
 	struct node *w = weights(g, SHAPE(5, 19, 3, 33), -1, 1);
 	int32_t perm[4] = {3, 1, 0, 2};
 	graph_output(g, build_transpose(g, w, perm), "transposed");
-	graph_output(g, build_slice(g, w, 3, dim_const(g->context->dims, 31), dim_const(g->context->dims, 9), -3), "sliced");
+	graph_output(g,
+		     build_slice(g, w, 3, dim_const(g->context->dims, 31),
+				 dim_const(g->context->dims, 9), -3),
+		     "sliced");
 	struct type index = type_fixed(g->context, NORMC_I64, 1, (int64_t[]){3});
 	static const int64_t picks[3] = {-1, 0, 2};
 	g = finish(b, build_gather(g, w, build_constant(g, &index, picks, sizeof picks), 2), NULL);
@@ -357,7 +387,10 @@ static void test_fold_condition(void **state)
 	struct type t = type_fixed(&b->context, NORMC_F32, 1, (int64_t[]){3});
 	for (int r = 0; r < 2; r++) {
 		region[r] = graph_new(&b->context, "region");
-		graph_output(region[r], build_unary(region[r], r ? OP_neg : OP_tanh, graph_input(region[r], "v", &t)), "w");
+		graph_output(region[r],
+			     build_unary(region[r], r ? OP_neg : OP_tanh,
+					 graph_input(region[r], "v", &t)),
+			     "w");
 	}
 	struct attr_region attr = {.region = {region[0], region[1]}, .n_out = 1, .out = &t};
 	struct node *in[2] = {build_integer(g, NORMC_BOOL, 0), graph_input(g, "x", &t)};
@@ -380,7 +413,8 @@ static void test_manager(void **state)
 	struct bench *b = *state;
 	static char text[4000];
 	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3));
-	graph_output(b->graph, build_unary(b->graph, OP_neg, build_unary(b->graph, OP_neg, x)), "y");
+	graph_output(b->graph, build_unary(b->graph, OP_neg, build_unary(b->graph, OP_neg, x)),
+		     "y");
 	assert_null(pass_by_name("nothing", b->graph));
 	for (uint32_t i = 0; i < 100; i++) {
 		const char *name, *help;
@@ -389,7 +423,10 @@ static void test_manager(void **state)
 		assert_non_null(pass_by_name(name, b->graph));
 		assert_true(help[0]);
 	}
-	struct pass_options options = {.skip = "-sink,-simplify", .time = true, .put = append, .user = text,
+	struct pass_options options = {.skip = "-sink,-simplify",
+				       .time = true,
+				       .put = append,
+				       .user = text,
 				       .dump_after = "clean"};
 	struct graph *g = passes_run(b->graph, &options);
 	assert_int_equal(count(g, OP_neg), 2);
@@ -406,24 +443,24 @@ static void test_manager(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BENCH_TEST(test_norm_joins_convolution),
-		BENCH_TEST(test_norm_joins_transposed_convolution),
-		BENCH_TEST(test_chain_joins_product),
-		BENCH_TEST(test_norm_of_shared_value),
-		BENCH_TEST(test_norm_without_product),
-		BENCH_TEST(test_norm_with_inputs),
-		BENCH_TEST(test_other_axis_stays),
-		BENCH_TEST(test_overflow_stays),
-		BENCH_TEST(test_recognize_layer_norm),
-		BENCH_TEST(test_recognize_rms_norm),
-		BENCH_TEST(test_recognize_details),
-		BENCH_TEST(test_recognize_other_centre),
-		BENCH_TEST(test_sink),
-		BENCH_TEST(test_fold),
-		BENCH_TEST(test_fold_moves),
-		BENCH_TEST(test_fold_not),
-		BENCH_TEST(test_fold_condition),
-		BENCH_TEST(test_manager),
+			BENCH_TEST(test_norm_joins_convolution),
+			BENCH_TEST(test_norm_joins_transposed_convolution),
+			BENCH_TEST(test_chain_joins_product),
+			BENCH_TEST(test_norm_of_shared_value),
+			BENCH_TEST(test_norm_without_product),
+			BENCH_TEST(test_norm_with_inputs),
+			BENCH_TEST(test_other_axis_stays),
+			BENCH_TEST(test_overflow_stays),
+			BENCH_TEST(test_recognize_layer_norm),
+			BENCH_TEST(test_recognize_rms_norm),
+			BENCH_TEST(test_recognize_details),
+			BENCH_TEST(test_recognize_other_centre),
+			BENCH_TEST(test_sink),
+			BENCH_TEST(test_fold),
+			BENCH_TEST(test_fold_moves),
+			BENCH_TEST(test_fold_not),
+			BENCH_TEST(test_fold_condition),
+			BENCH_TEST(test_manager),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,7 +72,8 @@ static struct node *make_map(struct maker *m, struct node *a)
 static struct node *make_slice(struct maker *m, struct node *a)
 {
 	int32_t axis = (int32_t)below(m, a->type.rank);
-	int64_t extent = fixed_extent(&a->type, axis), start = below(m, extent), n = 1 + below(m, extent - start);
+	int64_t extent = fixed_extent(&a->type, axis), start = below(m, extent),
+		n = 1 + below(m, extent - start);
 	if (below(m, 3) == 0)
 		return build_slice(m->g, a, axis, fixed(m, extent - 1), a->type.dim[axis], -1);
 	return build_slice(m->g, a, axis, fixed(m, start), fixed(m, n), 1);
@@ -132,20 +133,24 @@ static struct node *make_gather(struct maker *m, struct node *a)
 
 static struct node *make_norm(struct maker *m, struct node *a)
 {
-	struct attr_norm attr = {.axes = 1u << (a->type.rank - 1), .centre = NORM_CENTRE_MEAN, .scale = NORM_SCALE_RMS,
+	struct attr_norm attr = {.axes = 1u << (a->type.rank - 1),
+				 .centre = NORM_CENTRE_MEAN,
+				 .scale = NORM_SCALE_RMS,
 				 .epsilon = 0.1};
 	return build_norm(m->g, a, NULL, NULL, NULL, NULL, &attr);
 }
 
 static struct node *make_node(struct maker *m)
 {
-	static struct node *(*const make[])(struct maker *m, struct node *a) = {
-		make_map, make_map, make_map, make_map, make_slice, make_reshape, make_reshape, make_transpose, make_pad,
-		make_product, make_product, make_gather, make_norm,
+	static struct node *(*const make[])(struct maker * m, struct node * a) = {
+			make_map,     make_map,	    make_map,	    make_map, make_slice,
+			make_reshape, make_reshape, make_transpose, make_pad, make_product,
+			make_product, make_gather,  make_norm,
 	};
 	struct node *a = any(m);
 	if (!a->type.rank || a->type.elem != NORMC_F32 || type_fixed_count(&a->type) > 500)
-		return make_leaf(m, 2, (const struct dim *[]){fixed(m, 1 + below(m, 3)), fixed(m, 4)});
+		return make_leaf(m, 2,
+				 (const struct dim *[]){fixed(m, 1 + below(m, 3)), fixed(m, 4)});
 	switch (below(m, 20)) {
 	case 0:
 		return build_concat(m->g, (struct node *[]){a, make_slice(m, a), a}, 1, 0);
@@ -153,7 +158,8 @@ static struct node *make_node(struct maker *m)
 		return build_reduce(m->g, below(m, 2) ? OP_reduce_sum : OP_reduce_max, a,
 				    (uint32_t)below(m, (int64_t)1 << a->type.rank), below(m, 2));
 	case 2:
-		return build_concat(m->g, (struct node *[]){a, a}, 2, (int32_t)below(m, a->type.rank));
+		return build_concat(m->g, (struct node *[]){a, a}, 2,
+				    (int32_t)below(m, a->type.rank));
 	case 3:
 		return build_softmax(m->g, a, (int32_t)below(m, a->type.rank), false);
 	default:
@@ -161,7 +167,8 @@ static struct node *make_node(struct maker *m)
 	}
 }
 
-static void compare(struct bench *b, const struct graph *before, const struct graph *after, uint64_t seed)
+static void compare(struct bench *b, const struct graph *before, const struct graph *after,
+		    uint64_t seed)
 {
 	struct tensor in[MOST_INPUTS], out[2][2];
 	for (uint32_t i = 0; i < before->n_inputs; i++) {

@@ -1,6 +1,7 @@
-/* Every rewrite rule, one test each: operands are made from the rule's pattern until it has fired often enough, then both
- * sides are evaluated and compared.  Rules that claim the same bits are tried with infinities, NaN, zeros of both signs
- * and subnormal numbers, rounding as compiled code does; the others with moderate numbers, in fp64.
+/* Every rewrite rule, one test each: operands are made from the rule's pattern until it has fired
+ * often enough, then both sides are evaluated and compared.  Rules that claim the same bits are
+ * tried with infinities, NaN, zeros of both signs and subnormal numbers, rounding as compiled code
+ * does; the others with moderate numbers, in fp64.
  */
 #include "rewrite.h"
 
@@ -33,9 +34,11 @@ static const struct dim *fixed(struct trial *t, int64_t value)
 
 static double random_number(struct trial *t, enum normc_elem elem)
 {
-	static const double special[] = {0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0x1p-140, 0x1p-1070, 3e38, 2};
+	static const double special[] = {0,   -0.0,	1,	   -1,	 INFINITY, -INFINITY,
+					 NAN, 0x1p-140, 0x1p-1070, 3e38, 2};
 	if (!elem_is_float(elem))
-		return elem == NORMC_BOOL ? (double)below(t, 2) : (double)(below(t, 9) - (elem_is_signed(elem) ? 4 : 0));
+		return elem == NORMC_BOOL ? (double)below(t, 2)
+					  : (double)(below(t, 9) - (elem_is_signed(elem) ? 4 : 0));
 	if (t->rule->accuracy == BIT && below(t, 2))
 		return special[below(t, sizeof special / sizeof *special)];
 	double x = test_random_range(t->seed, 0.25, 4);
@@ -71,7 +74,8 @@ static struct node *random_constant(struct trial *t, const struct type *want)
 	}
 	size_t size = normc_elem_size(want->elem);
 	void *p = arena_alloc(t->g->context->arena, (size_t)count + 1, size);
-	struct tensor filled = bench_values(t->bench, want->elem, (struct shape){1, {count}}, value);
+	struct tensor filled =
+			bench_values(t->bench, want->elem, (struct shape){1, {count}}, value);
 	tensor_store(&filled, p);
 	struct node *c = build_constant(t->g, &small, p, (uint64_t)count * size);
 	return build_broadcast(t->g, c, want->rank, want->dim);
@@ -79,16 +83,19 @@ static struct node *random_constant(struct trial *t, const struct type *want)
 
 static struct type random_type(struct trial *t)
 {
-	static const enum normc_elem elems[] = {NORMC_F32, NORMC_F32, NORMC_F32, NORMC_F64, NORMC_F16, NORMC_I32,
-						NORMC_I64, NORMC_U8, NORMC_BOOL, NORMC_BOOL};
-	struct type type = {.elem = elems[below(t, sizeof elems / sizeof *elems)], .rank = (int32_t)below(t, 5)};
+	static const enum normc_elem elems[] = {NORMC_F32,  NORMC_F32, NORMC_F32, NORMC_F64,
+						NORMC_F16,  NORMC_I32, NORMC_I64, NORMC_U8,
+						NORMC_BOOL, NORMC_BOOL};
+	struct type type = {.elem = elems[below(t, sizeof elems / sizeof *elems)],
+			    .rank = (int32_t)below(t, 5)};
 	for (int32_t i = 0; i < type.rank; i++)
 		type.dim[i] = fixed(t, below(t, 3) ? 1 + below(t, 4) : 1);
 	return type;
 }
 
 /* The operand for argument k; without a pattern, an input. */
-static struct node *argument(struct trial *t, const struct pat *p, uint32_t k, const struct type *want)
+static struct node *argument(struct trial *t, const struct pat *p, uint32_t k,
+			     const struct type *want)
 {
 	return p->arg[0] && p->arg[k] ? make(t, p->arg[k], want) : random_input(t, want);
 }
@@ -145,7 +152,8 @@ static struct node *make_slice(struct trial *t, const struct pat *p, const struc
 	struct type from = *want;
 	bool whole = below(t, 4) == 0;
 	for (int32_t i = 0; i < want->rank; i++) {
-		int64_t n = want->dim[i]->value, step = 1 + below(t, 2), before = below(t, 2), after = below(t, 2);
+		int64_t n = want->dim[i]->value, step = 1 + below(t, 2), before = below(t, 2),
+			after = below(t, 2);
 		bool back = !whole && below(t, 4) == 0;
 		if (whole)
 			step = 1, before = after = 0;
@@ -161,7 +169,8 @@ static struct node *make_slice(struct trial *t, const struct pat *p, const struc
 /* ---- movement ---- */
 
 /* Elements [start, start + extent) of the shared value along the axis. */
-static struct node *make_part(struct trial *t, const struct type *want, int32_t axis, int64_t start, int64_t extent)
+static struct node *make_part(struct trial *t, const struct type *want, int32_t axis, int64_t start,
+			      int64_t extent)
 {
 	struct type part = *want;
 	part.dim[axis] = fixed(t, extent);
@@ -199,7 +208,8 @@ static struct node *make_concat(struct trial *t, const struct type *want, int ne
 }
 
 /* `first`: leading dimensions that are not padded */
-static struct node *make_pad(struct trial *t, const struct pat *p, const struct type *want, int32_t first)
+static struct node *make_pad(struct trial *t, const struct pat *p, const struct type *want,
+			     int32_t first)
 {
 	struct attr_pad attr = {.mode = PAD_CONSTANT};
 	struct type from = *want, scalar = {.elem = want->elem};
@@ -214,7 +224,8 @@ static struct node *make_pad(struct trial *t, const struct pat *p, const struct 
 		from.dim[i] = fixed(t, n - before - after);
 	}
 	struct node *in[2] = {argument(t, p, 0, &from), NULL};
-	in[1] = first || !p->arg[0] ? build_number(t->g, want->elem, below(t, 9) ? 0 : 1) : argument(t, p, 1, &scalar);
+	in[1] = first || !p->arg[0] ? build_number(t->g, want->elem, below(t, 9) ? 0 : 1)
+				    : argument(t, p, 1, &scalar);
 	return graph_node(t->g, OP_pad, in, 2, (union attr){.pad = &attr});
 }
 
@@ -228,7 +239,8 @@ static struct node *make_gather(struct trial *t, const struct type *want)
 	int64_t n = scalar ? 1 : want->dim[axis]->value, step = below(t, 2) ? 1 : below(t, 5) - 2;
 	int64_t extent = 1 + (n - 1) * (step < 0 ? -step : step) + below(t, 2), *index;
 	if (scalar) {
-		memmove(&data.dim[axis + 1], &data.dim[axis], (size_t)(want->rank - axis) * sizeof *data.dim);
+		memmove(&data.dim[axis + 1], &data.dim[axis],
+			(size_t)(want->rank - axis) * sizeof *data.dim);
 		data.rank++;
 	}
 	data.dim[axis] = fixed(t, extent);
@@ -236,7 +248,8 @@ static struct node *make_gather(struct trial *t, const struct type *want)
 	for (int64_t i = 0; i < n; i++)
 		index[i] = (step < 0 ? extent - 1 : 0) + i * step - (below(t, 2) ? extent : 0);
 	struct type type = type_fixed(t->g->context, NORMC_I64, scalar ? 0 : 1, &n);
-	struct node *in[2] = {random_input(t, &data), build_constant(t->g, &type, index, (uint64_t)n * sizeof *index)};
+	struct node *in[2] = {random_input(t, &data),
+			      build_constant(t->g, &type, index, (uint64_t)n * sizeof *index)};
 	return graph_node(t->g, OP_gather, in, 2, (union attr){.axis = &(struct attr_axis){axis}});
 }
 
@@ -311,7 +324,8 @@ static struct node *make_map(struct trial *t, const struct pat *p, const struct 
 		else
 			in[k] = argument(t, p, k, &operand);
 	}
-	return graph_node(t->g, p->op, in, n, p->op == OP_cast ? (union attr){.cast = &cast} : (union attr){NULL});
+	return graph_node(t->g, p->op, in, n,
+			  p->op == OP_cast ? (union attr){.cast = &cast} : (union attr){NULL});
 }
 
 static struct node *make_any_map(struct trial *t, const struct type *want)
@@ -354,7 +368,8 @@ static struct node *make_op(struct trial *t, const struct pat *p, const struct t
 	case OP_pool_sum:
 		return make_pool(t, p, want);
 	default:
-		return op_info[p->op].kind == KIND_reduce ? make_reduce(t, p, want) : make_map(t, p, want);
+		return op_info[p->op].kind == KIND_reduce ? make_reduce(t, p, want)
+							  : make_map(t, p, want);
 	}
 }
 
@@ -372,14 +387,16 @@ static struct node *make(struct trial *t, const struct pat *p, const struct type
 		return make_op(t, p, want);
 	default:
 		if (!t->slot[p->slot])
-			t->slot[p->slot] = p->kind == PAT_ANY ? random_input(t, want) : random_constant(t, want);
+			t->slot[p->slot] = p->kind == PAT_ANY ? random_input(t, want)
+							      : random_constant(t, want);
 		return t->slot[p->slot];
 	}
 }
 
 /* ---- comparing ---- */
 
-static bool equal(const struct rule *rule, const struct tensor *a, const struct tensor *b, int64_t i)
+static bool equal(const struct rule *rule, const struct tensor *a, const struct tensor *b,
+		  int64_t i)
 {
 	if (!is_float(a))
 		return a->i[i] == b->i[i];
@@ -419,10 +436,10 @@ static void compare(struct trial *t, struct node *before, struct node *after)
 	for (int64_t i = 0; i < out[0].count; i++)
 		if (!equal(rule, &out[0], &out[1], i)) {
 			if (is_float(&out[0]))
-				fail_msg("%s: element %lld: %a before, %a after", rule->name, (long long)i, out[0].f[i],
-					 out[1].f[i]);
-			fail_msg("%s: element %lld: %lld before, %lld after", rule->name, (long long)i,
-				 (long long)out[0].i[i], (long long)out[1].i[i]);
+				fail_msg("%s: element %lld: %a before, %a after", rule->name,
+					 (long long)i, out[0].f[i], out[1].f[i]);
+			fail_msg("%s: element %lld: %lld before, %lld after", rule->name,
+				 (long long)i, (long long)out[0].i[i], (long long)out[1].i[i]);
 		}
 }
 
@@ -435,7 +452,9 @@ static bool try_once(const struct rule *rule, uint64_t *seed)
 	struct trial t = {.rule = rule, .bench = b, .g = b->graph, .seed = seed};
 	struct type want = random_type(&t);
 	struct node *before = make(&t, rule->pattern, &want);
-	struct node *after = node_is_poison(before) || b->diag.errors ? NULL : rule_apply(rule, b->graph, before);
+	struct node *after = node_is_poison(before) || b->diag.errors
+					     ? NULL
+					     : rule_apply(rule, b->graph, before);
 	if (after) {
 		assert_true(type_equal(&after->type, &before->type));
 		compare(&t, before, after);
