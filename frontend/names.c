@@ -1,4 +1,5 @@
-/* Open addressing, linear probing, at most half full. */
+/* Open addressing, linear probing, at most half full.  Hashes start from the table's address, so
+ * that a file cannot be written whose names all collide. */
 #include "names.h"
 
 #include <string.h>
@@ -13,6 +14,7 @@ struct names {
 	struct arena *arena;
 	struct name *slot;
 	size_t capacity, used; /* capacity is a power of two */
+	uint64_t seed;
 };
 
 struct names *names_new(struct arena *arena)
@@ -20,13 +22,14 @@ struct names *names_new(struct arena *arena)
 	struct names *names = arena_new(arena, struct names, 1);
 	names->arena = arena;
 	names->capacity = 16;
+	names->seed = (uint64_t)(uintptr_t)names * 0x9e3779b97f4a7c15u;
 	names->slot = arena_new(arena, struct name, names->capacity);
 	return names;
 }
 
-static uint64_t hash_of(const char *key)
+static uint64_t hash_of(const struct names *names, const char *key)
 {
-	uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+	uint64_t h = 0xcbf29ce484222325u ^ names->seed; /* FNV-1a */
 	for (; *key; key++)
 		h = (h ^ (unsigned char)*key) * 0x100000001b3u;
 	return h ^ h >> 32;
@@ -54,7 +57,7 @@ static void grow(struct names *names)
 
 void **names_slot(struct names *names, const char *key)
 {
-	uint64_t hash = hash_of(key);
+	uint64_t hash = hash_of(names, key);
 	if (2 * (names->used + 1) > names->capacity)
 		grow(names);
 	struct name *name = probe(names, key, hash);
@@ -68,5 +71,5 @@ void **names_slot(struct names *names, const char *key)
 
 void *names_find(const struct names *names, const char *key)
 {
-	return probe(names, key, hash_of(key))->value;
+	return probe(names, key, hash_of(names, key))->value;
 }
