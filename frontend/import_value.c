@@ -8,6 +8,7 @@
 
 enum {
 	MAX_TRACKED = 16,    /* elements of a graph input that become symbols */
+	MAX_COMPUTED = 64,   /* elements of a computed value that becomes tracked */
 	MAX_SMALL = 4096,    /* elements of a value that is computed here */
 	MAX_STEPS = 400,     /* nodes visited for one operand */
 	MAX_LIST = 1 << 20,  /* elements of a list */
@@ -30,23 +31,6 @@ static void track_input(struct import *n, struct node *input)
 		ints[i] = dim_symbol(c->dims, symbol);
 	}
 	input->ints = ints;
-}
-
-/* Tries to track a node after all, from its operands. */
-static void track(struct import *n, struct node *node, int *steps)
-{
-	if (node->ints || --*steps < 0)
-		return;
-	if (node->op == OP_input) {
-		if (n->g == n->state->main) /* elsewhere it is a region's parameter */
-			track_input(n, node);
-		return;
-	}
-	if (node->type.rank > 1 || elem_is_float(node->type.elem))
-		return;
-	for (uint32_t i = 0; i < node->n_in; i++)
-		track(n, node->in[i], steps);
-	node->ints = track_ints(n->g, node);
 }
 
 /* The value of a node made of constants only. */
@@ -76,6 +60,37 @@ static bool evaluate(struct import *n, const struct node *node, struct tensor *o
 	return eval_node(n->g, node, EVAL_ROUND, in, out, arena);
 }
 
+/* The elements of an integer tensor as expressions. */
+static const struct dim *const *as_dims(struct import *n, const struct tensor *list)
+{
+	struct context *c = n->g->context;
+	const struct dim **dims = arena_new(c->arena, const struct dim *, (size_t)list->count + 1);
+	for (int64_t i = 0; i < list->count; i++)
+		dims[i] = dim_const(c->dims, list->i[i]);
+	return dims;
+}
+
+/* Tries to track a node after all, from its operands, or by computing it from constants as floats
+ * that become integers again are. */
+static void track(struct import *n, struct node *node, int *steps)
+{
+	if (node->ints || --*steps < 0)
+		return;
+	if (node->op == OP_input) {
+		if (n->g == n->state->main) /* elsewhere it is a region's parameter */
+			track_input(n, node);
+		return;
+	}
+	if (node->type.rank > 1 || elem_is_float(node->type.elem))
+		return;
+	for (uint32_t i = 0; i < node->n_in; i++)
+		track(n, node->in[i], steps);
+	node->ints = track_ints(n->g, node);
+	struct tensor list;
+	if (!node->ints && evaluate(n, node, &list, steps) && list.count <= MAX_COMPUTED)
+		node->ints = as_dims(n, &list);
+}
+
 /* The contents of a constant list, of any element type. */
 static bool read_list(struct import *n, struct node *node, struct tensor *out)
 {
@@ -95,7 +110,6 @@ static bool read_list(struct import *n, struct node *node, struct tensor *out)
 /* Tracked contents of a node, without a report: the number of elements, or -1. */
 static int64_t find_dims(struct import *n, struct node *node, const struct dim *const **value)
 {
-	struct context *c = n->g->context;
 	struct tensor list;
 	int steps = MAX_STEPS;
 	if (node_is_poison(node) || elem_is_float(node->type.elem))
@@ -107,10 +121,7 @@ static int64_t find_dims(struct import *n, struct node *node, const struct dim *
 	}
 	if (!read_list(n, node, &list))
 		return -1;
-	const struct dim **dims = arena_new(c->arena, const struct dim *, (size_t)list.count + 1);
-	for (int64_t i = 0; i < list.count; i++)
-		dims[i] = dim_const(c->dims, list.i[i]);
-	*value = dims;
+	*value = as_dims(n, &list);
 	return list.count;
 }
 

@@ -164,6 +164,17 @@ static void tracked_shapes(void **state)
 	fixture_close(f);
 }
 
+static void shape_through_floats(void **state)
+{
+	struct fixture *f = good("float_shape");
+	const struct type *type = &f->g->outputs[0]->type;
+	(void)state;
+	assert_ptr_equal(type->dim[0], f->g->inputs[0]->type.dim[0]);
+	assert_true(dim_is(type->dim[1], 2));
+	assert_true(dim_is(type->dim[2], 6));
+	fixture_close(f);
+}
+
 static void shape_from_an_input(void **state)
 {
 	static const int64_t want[3][4] = {{3, 4, 3, 4}, {-1, 2, 6, 2}, {0, -1, 2, 6}};
@@ -347,6 +358,7 @@ int main(void)
 			cmocka_unit_test(fixed_dimensions),
 			cmocka_unit_test(tracked_shapes),
 			cmocka_unit_test(shape_from_an_input),
+		cmocka_unit_test(shape_through_floats),
 			cmocka_unit_test(functions_in_place),
 			cmocka_unit_test(functions_are_bounded),
 			cmocka_unit_test(branches),

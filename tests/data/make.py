@@ -129,6 +129,13 @@ def shapes():
     write('shapes', graph(nodes, [value('x', F32, ['N', 4, 3])], [value('y', F32, ['N', 12])],
                           [tensor('zero', numpy.int64(0)), tensor('axis', numpy.int64([0])),
                            tensor('rest', numpy.int64([-1]))]))
+    half = [node('Shape', ['x'], ['shape']), node('Gather', ['shape', 'first'], ['n']),
+            node('Gather', ['shape', 'second'], ['d']), node('Cast', ['d'], ['df'], to=F32),
+            node('Mul', ['df', 'half'], ['h']), node('Cast', ['h'], ['hi'], to=I64),
+            node('Concat', ['n', 'hi', 'rest'], ['to'], axis=0), node('Reshape', ['x', 'to'], ['y'])]
+    write('float_shape', graph(half, [value('x', F32, ['N', 4, 3])], [value('y', F32, ['N', 2, 6])],
+                               [tensor('first', numpy.int64([0])), tensor('second', numpy.int64([1])),
+                                tensor('half', numpy.float32(0.5)), tensor('rest', numpy.int64([-1]))]))
     write('reshape_input', graph([node('Reshape', ['x', 'to'], ['y'])],
                                  [value('x', F32, [2, 6]), value('to', I64, [2])],
                                  [value('y', F32, [None, None])]))
