@@ -216,7 +216,11 @@ static struct node *scale_weights(struct fold_norm *f, struct graph *g, const st
 	struct node *in[2] = {l->product->in[0], l->product->in[1]};
 	in[l->weights] = build_broadcast(g, build_constant(g, &w->type, p, w->attr.data->bytes),
 					 operand->type.rank, operand->type.dim);
-	return graph_node(g, l->product->op, in, 2, l->product->attr);
+	struct loc at = g->at;
+	g->at.source = l->product->loc.source; /* profiles show the product, not what joined it */
+	struct node *scaled = graph_node(g, l->product->op, in, 2, l->product->attr);
+	g->at = at;
+	return scaled;
 }
 
 static bool all_are(const double *value, int64_t n, double number)
