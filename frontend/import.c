@@ -237,7 +237,8 @@ static void bind_results(struct import *n, const Onnx__NodeProto *proto, uint32_
 		if (!proto->output[i][0])
 			continue;
 		if (!failed && !n->out[i]) {
-			diag_error(diag, n->g->at, NORMC_UNSUPPORTED, "the operator has no result %u", i);
+			diag_error(diag, n->g->at, NORMC_UNSUPPORTED,
+				   "the operator has no result %u", i);
 			failed = true;
 		}
 		scope_bind(s, s->scope, proto->output[i], failed ? graph_poison(n->g) : n->out[i]);
@@ -256,17 +257,24 @@ static void import_node(struct importer *s, struct scope *scope, const Onnx__Nod
 	bind_results(&n, proto, errors);
 }
 
+bool import_count(struct importer *s, uint32_t nodes, struct loc loc)
+{
+	bool full = s->n_nodes > LOAD_MAX_NODES; /* reported before */
+	s->n_nodes += full ? 0 : nodes;
+	if (!full && s->n_nodes > LOAD_MAX_NODES)
+		diag_error(s->context->diag, loc, NORMC_LIMIT,
+			   "the model expands to more than %d nodes", LOAD_MAX_NODES);
+	return s->n_nodes <= LOAD_MAX_NODES;
+}
+
 void import_nodes(struct importer *s, struct scope *scope, Onnx__NodeProto *const *node, size_t n)
 {
 	struct scope *before = s->scope;
 	struct loc at = scope->g->at;
 	s->scope = scope;
 	for (size_t i = 0; i < n && !import_stopped(s); i++) {
-		if (++s->n_nodes > LOAD_MAX_NODES) {
-			diag_error(s->context->diag, scope->g->at, NORMC_LIMIT,
-				   "the model expands to more than %d nodes", LOAD_MAX_NODES);
+		if (!import_count(s, 1, scope->g->at))
 			break;
-		}
 		import_node(s, scope, node[i], (uint32_t)i);
 	}
 	s->scope = before;

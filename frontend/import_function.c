@@ -6,6 +6,8 @@
 
 #include "wire.h"
 
+enum { CALL_COST = 10 }; /* a call takes about as much memory as ten nodes */
+
 static const char *function_key(struct importer *s, const char *domain, const char *name,
 				const char *overload)
 {
@@ -105,7 +107,8 @@ void import_call(struct import *n, const struct function *function)
 	const Onnx__FunctionProto *proto = function->proto;
 	const struct source *source = &s->sources[s->n_sources - 1];
 	uint32_t errors = n->g->context->diag->errors;
-	if (!check_call(n, function) || !import_enter(s, n->g->at))
+	if (!check_call(n, function) || !import_count(s, CALL_COST, n->g->at) ||
+	    !import_enter(s, n->g->at))
 		return;
 	struct call_frame *frame = arena_new(arena, struct call_frame, 1);
 	*frame = (struct call_frame){s->scope->frame, function, bind_attributes(n, proto)};

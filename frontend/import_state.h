@@ -69,6 +69,8 @@ struct node *scope_capture(struct importer *s, struct scope *scope, struct node 
 bool import_initializers(struct importer *s, struct scope *scope, const Onnx__GraphProto *graph);
 /* Nodes in order, in scope `scope`. */
 void import_nodes(struct importer *s, struct scope *scope, Onnx__NodeProto *const *node, size_t n);
+/* Counts towards the limit of nodes; false if it is passed. */
+bool import_count(struct importer *s, uint32_t nodes, struct loc loc);
 /* Whether too many errors were shown already. */
 bool import_stopped(const struct importer *s);
 /* Goes one level deeper; false after a report. Leave with `s->depth--`. */
