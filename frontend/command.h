@@ -74,21 +74,16 @@ struct runner {
 	struct interpreter *interpreter; /* NULL: compiled */
 };
 
-/* How the runner gets its model. */
-enum runner_mode {
-	RUNNER_CHILD,  /* compiles in a child process, with messages on stderr */
-	RUNNER_INSIDE, /* compiles in this process, silently */
-};
-
 /* The options of a compile call, made of the settings. */
 struct normc_options settings_options(const struct settings *s);
 /* Options of passes and where messages go. */
 void settings_apply(const struct settings *s, struct compile *c, bool silent);
 
-/* Opens MODEL.onnx or MODEL.so.  Fills `error`, and prints nothing unless messages were asked for.
- * Close it also after a failure. */
+/* Opens MODEL.onnx or MODEL.so.  With `folder` NULL an ONNX file is compiled in a child process,
+ * with messages on stderr; else in this process, silently, and the caller removes the folder, also
+ * after a crash.  Fills `error`.  Close the runner also after a failure. */
 enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path,
-			      enum runner_mode mode, struct normc_error *error);
+			      const char *folder, struct normc_error *error);
 /* Runs on in[0..n_inputs); out[i].data comes from malloc and is the caller's, also after a failure
  * (then maybe NULL). */
 enum normc_status runner_run(struct runner *r, const struct normc_tensor *in,

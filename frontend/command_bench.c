@@ -279,8 +279,7 @@ enum normc_status command_bench(const struct settings *settings)
 {
 	struct runner r;
 	struct normc_error error;
-	enum normc_status status =
-			runner_open(&r, settings, settings->paths.item[0], RUNNER_CHILD, &error);
+	enum normc_status status = runner_open(&r, settings, settings->paths.item[0], NULL, &error);
 
 	if (status && error.text[0])
 		complain(status, "%s", error.text);

@@ -157,14 +157,15 @@ static void run_data_sets(struct runner *r, const struct settings *s, const char
 	free(d.out);
 }
 
-static void run_case(const struct settings *s, const char *path, struct verdict *v)
+static void run_case(const struct settings *s, const char *path, const char *folder,
+		     struct verdict *v)
 {
 	struct normc_error error;
 	struct runner r;
 	char model[PATH_BYTES];
 
 	snprintf(model, sizeof model, "%.4000s/model.onnx", path);
-	enum normc_status status = runner_open(&r, s, model, RUNNER_INSIDE, &error);
+	enum normc_status status = runner_open(&r, s, model, folder, &error);
 	if (status)
 		fail(v, status, error.text);
 	else
@@ -172,11 +173,12 @@ static void run_case(const struct settings *s, const char *path, struct verdict 
 	runner_close(&r);
 }
 
-static _Noreturn void child_main(const struct settings *s, const char *path, int pipe_end)
+static _Noreturn void child_main(const struct settings *s, const char *path, const char *folder,
+				 int pipe_end)
 {
 	struct verdict v = {0};
 	catch_fatal_errors();
-	run_case(s, path, &v);
+	run_case(s, path, folder, &v);
 	fflush(NULL);
 	_exit(write(pipe_end, &v, sizeof v) == (ssize_t)sizeof v ? 0 : NORMC_BUG);
 }
@@ -231,29 +233,42 @@ static void watch_child(const struct settings *s, pid_t child, int pipe_end, str
 		snprintf(v->text, sizeof v->text, "ended with exit code %d", WEXITSTATUS(status));
 }
 
-static void check_case(const struct settings *s, const char *path, struct totals *totals)
+/* Runs a case in a child that may use `folder`. */
+static void judge_case(const struct settings *s, const char *path, const char *folder,
+		       struct verdict *v)
 {
-	struct verdict v = {0};
-	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	int ends[2];
 
 	fflush(NULL);
 	if (pipe(ends)) {
-		complain(NORMC_LIMIT, "cannot make a pipe: %s", strerrordesc_np(errno));
-		totals->failed++;
+		fail(v, NORMC_LIMIT, "cannot make a pipe");
 		return;
 	}
 	pid_t child = fork();
 	if (!child) {
 		close(ends[0]);
-		child_main(s, path, ends[1]);
+		child_main(s, path, folder, ends[1]);
 	}
 	close(ends[1]);
 	if (child < 0)
-		fail(&v, NORMC_LIMIT, "cannot start a process");
+		fail(v, NORMC_LIMIT, "cannot start a process");
 	else
-		watch_child(s, child, ends[0], &v);
+		watch_child(s, child, ends[0], v);
 	close(ends[0]);
+}
+
+static void check_case(const struct settings *s, const char *path, struct totals *totals)
+{
+	struct verdict v = {0};
+	struct diag diag = {0};
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	char folder[PATH_BYTES] = "";
+
+	if (folder_make(&diag, NULL, folder, sizeof folder))
+		judge_case(s, path, folder, &v);
+	else
+		fail(&v, diag.status, diag.first);
+	folder_remove(folder);
 	totals->passed += v.status == NORMC_OK;
 	totals->unsupported += v.status == NORMC_UNSUPPORTED;
 	totals->failed += v.status != NORMC_OK && v.status != NORMC_UNSUPPORTED;

@@ -37,7 +37,7 @@ void settings_apply(const struct settings *s, struct compile *c, bool silent)
 struct job {
 	const struct settings *settings;
 	const char *path;
-	char *folder;
+	const char *folder;
 	struct normc_error *error;
 	bool silent;
 };
@@ -56,34 +56,32 @@ static enum normc_status compile_job(void *user)
 		return status;
 	compile_begin(&c, model, &options);
 	settings_apply(job->settings, &c, job->silent);
-	compile_guard(&c, artefact_loadable, job->folder);
+	compile_guard(&c, artefact_loadable, (void *)(uintptr_t)job->folder);
 	status = compile_end(&c, job->error);
 	normc_model_free(model);
 	return status;
 }
 
-static enum normc_status compile_and_load(struct runner *r, struct job *job, enum runner_mode mode)
+/* Compiles in a child process and in a folder of its own. */
+static enum normc_status compile_in_child(struct runner *r, struct job *job)
 {
-	struct diag diag = {0};
+	struct diag diag = {.sink = print_diagnostic};
 	char folder[4096] = "";
-	enum normc_status status;
 
-	job->folder = folder;
-	if (!folder_make(&diag, NULL, folder, sizeof folder)) {
-		job->error->status = diag.status;
-		memcpy(job->error->text, diag.first, sizeof job->error->text);
+	if (!folder_make(&diag, NULL, folder, sizeof folder))
 		return diag.status;
-	}
-	if (mode == RUNNER_CHILD)
-		status = in_child(job->path, compile_job, job);
-	else
-		status = compile_job(job);
+	job->folder = folder;
+	enum normc_status status = in_child(job->path, compile_job, job);
 	if (!status)
 		status = folder_load(&r->program, folder, job->error);
-	if (status && mode == RUNNER_CHILD && !job->error->text[0])
-		job->error->status = status; /* the child has said why */
 	folder_remove(folder);
 	return status;
+}
+
+static enum normc_status compile_here(struct runner *r, struct job *job)
+{
+	enum normc_status status = compile_job(job);
+	return status ? status : folder_load(&r->program, job->folder, job->error);
 }
 
 static bool is_library(const char *path)
@@ -93,12 +91,13 @@ static bool is_library(const char *path)
 }
 
 enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path,
-			      enum runner_mode mode, struct normc_error *error)
+			      const char *folder, struct normc_error *error)
 {
 	struct job job = {.settings = s,
 			  .path = path,
 			  .error = error,
-			  .silent = mode == RUNNER_INSIDE};
+			  .silent = folder,
+			  .folder = folder};
 	struct normc_session_options options = {sizeof options, (int32_t)s->threads, s->profile};
 	enum normc_status status;
 
@@ -109,7 +108,7 @@ enum normc_status runner_open(struct runner *r, const struct settings *s, const 
 	if (is_library(path))
 		status = normc_program_open(&r->program, path, error);
 	else
-		status = compile_and_load(r, &job, mode);
+		status = folder ? compile_here(r, &job) : compile_in_child(r, &job);
 	if (status)
 		return status;
 	r->inputs = normc_program_inputs(r->program, &r->n_inputs);

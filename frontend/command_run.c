@@ -142,7 +142,7 @@ enum normc_status command_run(const struct settings *settings)
 	struct normc_error error;
 	const char *path = settings->paths.item[0];
 	bool compiled = !settings->interpret && !settings->interpret_rewritten;
-	enum normc_status status = runner_open(&r, settings, path, RUNNER_CHILD, &error);
+	enum normc_status status = runner_open(&r, settings, path, NULL, &error);
 
 	/* the interpreter and the child have told their errors themselves */
 	if (status && compiled && error.text[0])
