@@ -75,7 +75,8 @@ LLVMValueRef emit_real(const struct emit *e, LLVMTypeRef type, double x)
 {
 	if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
 		return LLVMConstReal(type, x);
-	return emit_splat(e, LLVMConstReal(LLVMGetElementType(type), x), (int32_t)LLVMGetVectorSize(type));
+	return emit_splat(e, LLVMConstReal(LLVMGetElementType(type), x),
+			  (int32_t)LLVMGetVectorSize(type));
 }
 
 LLVMValueRef emit_lane_numbers(const struct emit *e, int32_t lanes)
@@ -128,7 +129,8 @@ LLVMValueRef emit_max(const struct emit *e, LLVMValueRef a, LLVMValueRef b)
 	return a == b ? a : min_max(e->b, LLVMIntSGT, a, b);
 }
 
-LLVMValueRef emit_element(const struct emit *e, LLVMTypeRef type, LLVMValueRef base, LLVMValueRef index)
+LLVMValueRef emit_element(const struct emit *e, LLVMTypeRef type, LLVMValueRef base,
+			  LLVMValueRef index)
 {
 	return is_number(index, 0) ? base : LLVMBuildGEP2(e->b, type, base, &index, 1, "");
 }
@@ -182,7 +184,8 @@ static LLVMValueRef combine(LLVMBuilderRef b, enum dim_kind kind, LLVMValueRef x
 	}
 }
 
-/* The cached value of an extent in this function; extents are still being made while code is emitted. */
+/* The cached value of an extent in this function; extents are still being made while code is
+ * emitted. */
 static struct dim_value *dim_slot(struct emit *e, const struct dim *d)
 {
 	if (d->id >= e->n_dim) {
@@ -201,16 +204,19 @@ LLVMValueRef emit_dim(struct emit *e, const struct dim *d)
 	if (d->kind == DIM_CONST)
 		return emit_i64(e, d->value);
 	if (d->kind == DIM_INVALID) {
-		bug(e->context->diag, e->kernel ? e->kernel->loc : (struct loc){0}, "an extent is not known");
+		bug(e->context->diag, e->kernel ? e->kernel->loc : (struct loc){0},
+		    "an extent is not known");
 		return emit_i64(e, 0);
 	}
 	if (dim_slot(e, d)->function == e->function_number)
 		return dim_slot(e, d)->value;
 	LLVMValueRef v;
 	if (d->kind == DIM_SYMBOL) {
-		LLVMValueRef symbols = frame_field(e, offsetof(struct normc_frame, symbols), e->t.ptr);
+		LLVMValueRef symbols =
+				frame_field(e, offsetof(struct normc_frame, symbols), e->t.ptr);
 		LLVMValueRef at = emit_i64(e, d->value);
-		v = LLVMBuildLoad2(e->entry, e->t.i64, LLVMBuildGEP2(e->entry, e->t.i64, symbols, &at, 1, ""), "");
+		v = LLVMBuildLoad2(e->entry, e->t.i64,
+				   LLVMBuildGEP2(e->entry, e->t.i64, symbols, &at, 1, ""), "");
 	} else {
 		v = emit_dim(e, d->arg[0]);
 		for (uint32_t i = 1; i < d->n_args; i++)
@@ -237,9 +243,11 @@ LLVMValueRef emit_buffer(struct emit *e, uint32_t number)
 		break;
 	default: {
 		bool in = b->kind == BUFFER_INPUT;
-		size_t field = in ? offsetof(struct normc_frame, inputs) : offsetof(struct normc_frame, outputs);
+		size_t field = in ? offsetof(struct normc_frame, inputs)
+				  : offsetof(struct normc_frame, outputs);
 		LLVMValueRef list = frame_field(e, field, e->t.ptr), at = emit_i64(e, b->index);
-		base = LLVMBuildLoad2(e->entry, e->t.ptr, LLVMBuildGEP2(e->entry, e->t.ptr, list, &at, 1, ""), "");
+		base = LLVMBuildLoad2(e->entry, e->t.ptr,
+				      LLVMBuildGEP2(e->entry, e->t.ptr, list, &at, 1, ""), "");
 	}
 	}
 	if (offset && !is_number(offset, 0))
@@ -249,7 +257,8 @@ LLVMValueRef emit_buffer(struct emit *e, uint32_t number)
 
 LLVMValueRef emit_scratch(struct emit *e)
 {
-	/* the stride between threads is written into the frame's caller by the runtime: scratch + thread * bytes */
+	/* the stride between threads is written into the frame's caller by the runtime: scratch +
+	 * thread * bytes */
 	LLVMValueRef base = frame_field(e, offsetof(struct normc_frame, scratch), e->t.ptr);
 	LLVMValueRef bytes = frame_field(e, offsetof(struct normc_frame, scratch_bytes), e->t.i64);
 	LLVMValueRef at = LLVMBuildMul(e->entry, bytes, e->thread, "");
@@ -258,8 +267,8 @@ LLVMValueRef emit_scratch(struct emit *e)
 
 /* ---- calls ---- */
 
-LLVMValueRef emit_intrinsic(struct emit *e, const char *name, LLVMTypeRef *types, unsigned n_types, LLVMValueRef *args,
-			    unsigned n_args)
+LLVMValueRef emit_intrinsic(struct emit *e, const char *name, LLVMTypeRef *types, unsigned n_types,
+			    LLVMValueRef *args, unsigned n_args)
 {
 	unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
 	LLVMValueRef f = LLVMGetIntrinsicDeclaration(e->module, id, types, n_types);
@@ -267,7 +276,8 @@ LLVMValueRef emit_intrinsic(struct emit *e, const char *name, LLVMTypeRef *types
 	return LLVMBuildCall2(e->b, type, f, args, n_args, "");
 }
 
-LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args, unsigned n)
+LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args,
+			  unsigned n)
 {
 	LLVMTypeRef params[8];
 	for (unsigned i = 0; i < n; i++)
@@ -279,7 +289,8 @@ LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, 
 	return LLVMBuildCall2(e->b, type, f, args, n, "");
 }
 
-LLVMValueRef emit_runtime_lanes(struct emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args, unsigned n)
+LLVMValueRef emit_runtime_lanes(struct emit *e, const char *name, LLVMTypeRef result,
+				LLVMValueRef *args, unsigned n)
 {
 	int32_t lanes = emit_lane_count(args[0]);
 	if (lanes == 1)
@@ -288,15 +299,19 @@ LLVMValueRef emit_runtime_lanes(struct emit *e, const char *name, LLVMTypeRef re
 	for (int32_t lane = 0; lane < lanes; lane++) {
 		LLVMValueRef at = LLVMConstInt(e->t.i32, (unsigned long long)lane, 0);
 		for (unsigned i = 0; i < n; i++)
-			one[i] = emit_lane_count(args[i]) == 1 ? args[i] : LLVMBuildExtractElement(e->b, args[i], at, "");
-		all = LLVMBuildInsertElement(e->b, all, emit_runtime(e, name, result, one, n), at, "");
+			one[i] = emit_lane_count(args[i]) == 1
+						 ? args[i]
+						 : LLVMBuildExtractElement(e->b, args[i], at, "");
+		all = LLVMBuildInsertElement(e->b, all, emit_runtime(e, name, result, one, n), at,
+					     "");
 	}
 	return all;
 }
 
 /* ---- control flow ---- */
 
-void loop_begin(struct emit *e, struct loop *loop, LLVMValueRef from, LLVMValueRef to, LLVMValueRef step)
+void loop_begin(struct emit *e, struct loop *loop, LLVMValueRef from, LLVMValueRef to,
+		LLVMValueRef step)
 {
 	LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
 	loop->head = LLVMAppendBasicBlockInContext(e->llvm, e->function, "loop");
@@ -307,7 +322,8 @@ void loop_begin(struct emit *e, struct loop *loop, LLVMValueRef from, LLVMValueR
 	LLVMPositionBuilderAtEnd(e->b, loop->head);
 	loop->i = LLVMBuildPhi(e->b, e->t.i64, "i");
 	LLVMAddIncoming(loop->i, &from, &before, 1);
-	LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, loop->i, to, ""), loop->body, loop->exit);
+	LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, loop->i, to, ""), loop->body,
+			loop->exit);
 	LLVMPositionBuilderAtEnd(e->b, loop->body);
 }
 

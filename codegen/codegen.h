@@ -6,10 +6,11 @@
 #include "kernel.h"
 
 struct codegen_options {
-	const char *cpu;     /* LLVM's CPU name, or "native"; NULL: native */
-	const char *triple;  /* NULL: this machine's */
-	const char *symbol;  /* prefix of exported names */
-	const char *weights_file; /* name that the descriptor gives; NULL: weights are a symbol of the object */
+	const char *cpu;	  /* LLVM's CPU name, or "native"; NULL: native */
+	const char *triple;	  /* NULL: this machine's */
+	const char *symbol;	  /* prefix of exported names */
+	const char *weights_file; /* name that the descriptor gives; NULL: weights are a symbol of
+				     the object */
 	bool profile;
 };
 
@@ -21,14 +22,17 @@ struct machine target_machine(const struct target *target);
 
 /* A module of LLVM IR for the program. NULL after a report. */
 struct emitted;
-struct emitted *codegen_emit(const struct program *p, struct target *target, const struct codegen_options *options);
+struct emitted *codegen_emit(const struct program *p, struct target *target,
+			     const struct codegen_options *options);
 void emitted_free(struct emitted *emitted);
 
 enum codegen_form { CODEGEN_OBJECT, CODEGEN_ASSEMBLY, CODEGEN_IR };
-/* Optimises and writes to `path` (callers that need a file to appear whole rename it). With CODEGEN_OBJECT and weights
- * inside, `weights` is the file whose bytes become the hidden symbol SYMBOL_weights; NULL leaves the symbol undefined, for
- * jit_load, or unused, for weights beside the code. Once only for each module. */
-bool emitted_write(struct emitted *emitted, enum codegen_form form, const char *path, const char *weights);
+/* Optimises and writes to `path` (callers that need a file to appear whole rename it). With
+ * CODEGEN_OBJECT and weights inside, `weights` is the file whose bytes become the hidden symbol
+ * SYMBOL_weights; NULL leaves the symbol undefined, for jit_load, or unused, for weights beside the
+ * code. Once only for each module. */
+bool emitted_write(struct emitted *emitted, enum codegen_form form, const char *path,
+		   const char *weights);
 
 /* Writes the weights block, packed, to an open file, in order. */
 bool weights_write(const struct program *p, int file);

@@ -34,16 +34,20 @@ static void put(struct writer *w, uint32_t at, const void *record, size_t bytes)
 }
 
 /* Extents: fixed, a symbol, or computed (numbers from n_symbols on). */
-static uint32_t put_ports(struct writer *w, const struct program *p, struct node *const *node, const char *const *name, uint32_t n)
+static uint32_t put_ports(struct writer *w, const struct program *p, struct node *const *node,
+			  const char *const *name, uint32_t n)
 {
 	uint32_t at = reserve(w, n * sizeof(struct normc_desc_port));
 	for (uint32_t i = 0; i < n; i++) {
-		struct normc_desc_port port = {.elem = (uint8_t)node[i]->type.elem, .rank = (uint8_t)node[i]->type.rank};
+		struct normc_desc_port port = {.elem = (uint8_t)node[i]->type.elem,
+					       .rank = (uint8_t)node[i]->type.rank};
 		port.name = put_string(w, name ? name[i] : node[i]->attr.port->name);
 		for (int32_t d = 0; d < node[i]->type.rank; d++) {
 			const struct dim *dim = node[i]->type.dim[d];
 			port.dim[d] = dim->kind == DIM_CONST ? dim->value
-				    : dim->kind == DIM_SYMBOL ? -1 - dim->value : -1 - (int64_t)p->context->dims->n_symbols;
+				      : dim->kind == DIM_SYMBOL
+						      ? -1 - dim->value
+						      : -1 - (int64_t)p->context->dims->n_symbols;
 		}
 		put(w, at + i * (uint32_t)sizeof port, &port, sizeof port);
 	}
@@ -55,7 +59,8 @@ static uint32_t put_symbols(struct writer *w, const struct dims *dims)
 	uint32_t at = reserve(w, dims->n_symbols * sizeof(struct normc_desc_symbol));
 	for (uint32_t i = 0; i < dims->n_symbols; i++) {
 		const struct symbol *s = &dims->symbols[i];
-		struct normc_desc_symbol record = {.input = s->input, .index = s->index, .element = s->element};
+		struct normc_desc_symbol record = {
+				.input = s->input, .index = s->index, .element = s->element};
 		record.name = put_string(w, s->name ? s->name : "");
 		put(w, at + i * (uint32_t)sizeof record, &record, sizeof record);
 	}

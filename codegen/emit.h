@@ -1,8 +1,9 @@
 /* Private to codegen/: what emitters share.
  *
- * A kernel becomes one function `void (frame, task, thread)`.  Its entry block computes extents and buffer addresses on
- * demand (emit_dim, emit_buffer), so these may be asked for anywhere.  Values are emitted for one index, or for
- * `lanes` consecutive indices of one loop dimension at once as an LLVM vector; all arithmetic builders work for both.
+ * A kernel becomes one function `void (frame, task, thread)`.  Its entry block computes extents and
+ * buffer addresses on demand (emit_dim, emit_buffer), so these may be asked for anywhere.  Values
+ * are emitted for one index, or for `lanes` consecutive indices of one loop dimension at once as an
+ * LLVM vector; all arithmetic builders work for both.
  */
 #ifndef NORMC_CODEGEN_EMIT_H
 #define NORMC_CODEGEN_EMIT_H
@@ -36,7 +37,10 @@ struct emit {
 	const struct kernel *kernel;
 	uint32_t kernel_number;
 	LLVMValueRef function, frame, task, thread;
-	struct dim_value { LLVMValueRef value; uint32_t function; } *dim; /* by dim id; valid in function number `function` */
+	struct dim_value {
+		LLVMValueRef value;
+		uint32_t function;
+	} * dim; /* by dim id; valid in function number `function` */
 	uint32_t n_dim, function_number;
 	LLVMValueRef *buffer; /* by buffer */
 	struct known_values known;
@@ -50,12 +54,13 @@ struct schedule {
 
 /* ---- loop space: the dimensions that loops run over (space.c) ---- */
 
-/* Dimensions of extent 1 are dropped and those that lie evenly behind each other in all views are one loop. */
+/* Dimensions of extent 1 are dropped and those that lie evenly behind each other in all views are
+ * one loop. */
 struct space {
 	int32_t rank;
 	const struct dim *extent[MAX_RANK]; /* slowest first */
-	int32_t fast[MAX_RANK];    /* logical axis whose stride counts: the fastest of those merged */
-	int32_t n_outer;           /* dimensions [n_outer, rank) are those of `inner` (reduced) axes */
+	int32_t fast[MAX_RANK]; /* logical axis whose stride counts: the fastest of those merged */
+	int32_t n_outer;	/* dimensions [n_outer, rank) are those of `inner` (reduced) axes */
 };
 
 /* Views that a kernel reads and writes at the indices of one shape. */
@@ -67,19 +72,19 @@ struct accesses {
 
 /* Collects the accesses of the expression at `n`, down to `stop` (not entered; may be NULL). */
 void accesses_of(struct emit *e, const struct node *n, const struct node *stop, struct accesses *a);
-/* Axes in `inner` (mask) come last. `order` gives the physical order to follow. Outer axes must be mergeable in all of `a`,
- * inner ones in all of `inner_a`. */
-struct space space_new(struct emit *e, const struct type *type, const int32_t *order, uint32_t inner,
-		       const struct accesses *a, const struct accesses *inner_a);
+/* Axes in `inner` (mask) come last. `order` gives the physical order to follow. Outer axes must be
+ * mergeable in all of `a`, inner ones in all of `inner_a`. */
+struct space space_new(struct emit *e, const struct type *type, const int32_t *order,
+		       uint32_t inner, const struct accesses *a, const struct accesses *inner_a);
 /* Physical order of a view's axes, slowest first, as far as strides are comparable. */
 void view_order(const struct type *type, const struct view *v, int32_t *order);
 
 struct index {
 	const struct space *space;
 	LLVMValueRef at[MAX_RANK]; /* by loop dimension */
-	int32_t lane;              /* loop dimension of the lanes, or -1 */
-	int32_t lanes;             /* 1: scalars */
-	LLVMValueRef mask;         /* <lanes x i1>, NULL: all */
+	int32_t lane;		   /* loop dimension of the lanes, or -1 */
+	int32_t lanes;		   /* 1: scalars */
+	LLVMValueRef mask;	   /* <lanes x i1>, NULL: all */
 };
 
 /* ---- builder.c ---- */
@@ -90,25 +95,30 @@ LLVMTypeRef emit_lanes(LLVMTypeRef type, int32_t lanes);
 /* f32 lanes of one vector register for elements of this type */
 int32_t emit_vector_lanes(const struct emit *e, enum normc_elem elem);
 LLVMValueRef emit_i64(const struct emit *e, int64_t x);
-LLVMValueRef emit_real(const struct emit *e, LLVMTypeRef type, double x); /* splat if type is a vector */
+LLVMValueRef emit_real(const struct emit *e, LLVMTypeRef type,
+		       double x); /* splat if type is a vector */
 LLVMValueRef emit_splat(const struct emit *e, LLVMValueRef scalar, int32_t lanes);
 LLVMValueRef emit_dim(struct emit *e, const struct dim *d);
 LLVMValueRef emit_buffer(struct emit *e, uint32_t buffer); /* address */
-LLVMValueRef emit_scratch(struct emit *e);                 /* this thread's; schedule.scratch bytes */
+LLVMValueRef emit_scratch(struct emit *e); /* this thread's; schedule.scratch bytes */
 LLVMValueRef emit_add(const struct emit *e, LLVMValueRef a, LLVMValueRef b); /* i64, folding 0 */
-LLVMValueRef emit_mul(const struct emit *e, LLVMValueRef a, LLVMValueRef b); /* i64, folding 0 and 1 */
+LLVMValueRef emit_mul(const struct emit *e, LLVMValueRef a,
+		      LLVMValueRef b); /* i64, folding 0 and 1 */
 LLVMValueRef emit_min(const struct emit *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_max(const struct emit *e, LLVMValueRef a, LLVMValueRef b);
-LLVMValueRef emit_element(const struct emit *e, LLVMTypeRef type, LLVMValueRef base, LLVMValueRef index);
+LLVMValueRef emit_element(const struct emit *e, LLVMTypeRef type, LLVMValueRef base,
+			  LLVMValueRef index);
 /* A stack slot in the entry block. */
 LLVMValueRef emit_slot(struct emit *e, LLVMTypeRef type);
 /* Calls the intrinsic `name` overloaded on `types`. */
-LLVMValueRef emit_intrinsic(struct emit *e, const char *name, LLVMTypeRef *types, unsigned n_types, LLVMValueRef *args,
-			    unsigned n_args);
+LLVMValueRef emit_intrinsic(struct emit *e, const char *name, LLVMTypeRef *types, unsigned n_types,
+			    LLVMValueRef *args, unsigned n_args);
 /* Calls a runtime function, declared on first use. */
-LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args, unsigned n);
+LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args,
+			  unsigned n);
 /* The same on every lane of vectors. */
-LLVMValueRef emit_runtime_lanes(struct emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args, unsigned n);
+LLVMValueRef emit_runtime_lanes(struct emit *e, const char *name, LLVMTypeRef result,
+				LLVMValueRef *args, unsigned n);
 int32_t emit_lane_count(LLVMValueRef v); /* 1 for scalars */
 /* 0, 1, 2, ... as i64 lanes */
 LLVMValueRef emit_lane_numbers(const struct emit *e, int32_t lanes);
@@ -119,7 +129,8 @@ struct loop {
 	LLVMValueRef i;
 	LLVMValueRef step;
 };
-void loop_begin(struct emit *e, struct loop *loop, LLVMValueRef from, LLVMValueRef to, LLVMValueRef step);
+void loop_begin(struct emit *e, struct loop *loop, LLVMValueRef from, LLVMValueRef to,
+		LLVMValueRef step);
 void loop_end(struct emit *e, struct loop *loop);
 
 /* if (condition) between when_begin and when_end */
@@ -135,10 +146,10 @@ LLVMValueRef emit_offset(struct emit *e, const struct view *v, const struct inde
 LLVMValueRef emit_load(struct emit *e, const struct node *n, const struct index *x);
 void emit_store(struct emit *e, const struct node *n, const struct index *x, LLVMValueRef value);
 /* One element, or `lanes` at distance `stride`, of raw memory; stride NULL: 1. */
-LLVMValueRef emit_load_at(struct emit *e, enum normc_elem elem, LLVMValueRef address, const struct index *x,
-			  const struct dim *stride);
-void emit_store_at(struct emit *e, enum normc_elem elem, LLVMValueRef address, const struct index *x,
-		   const struct dim *stride, LLVMValueRef value);
+LLVMValueRef emit_load_at(struct emit *e, enum normc_elem elem, LLVMValueRef address,
+			  const struct index *x, const struct dim *stride);
+void emit_store_at(struct emit *e, enum normc_elem elem, LLVMValueRef address,
+		   const struct index *x, const struct dim *stride, LLVMValueRef value);
 /* Rounds a value in compute type to what the element type can hold. */
 LLVMValueRef emit_round(struct emit *e, enum normc_elem elem, LLVMValueRef value);
 
@@ -152,7 +163,8 @@ void emit_finish(struct emit *e, const struct index *x, LLVMValueRef anchor_valu
 
 /* ---- scalar.c ---- */
 LLVMValueRef scalar_emit(struct emit *e, const struct node *n, LLVMValueRef *in);
-LLVMValueRef emit_cast(struct emit *e, LLVMValueRef v, enum normc_elem from, enum normc_elem to, bool wrap);
+LLVMValueRef emit_cast(struct emit *e, LLVMValueRef v, enum normc_elem from, enum normc_elem to,
+		       bool wrap);
 /* math.c: vector polynomials on f32 */
 LLVMValueRef math_exp(struct emit *e, LLVMValueRef x);
 LLVMValueRef math_log(struct emit *e, LLVMValueRef x);
@@ -161,14 +173,14 @@ LLVMValueRef math_erf(struct emit *e, LLVMValueRef x);
 LLVMValueRef math_fma(struct emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 
 /* ---- rows.c: outer loops ---- */
-/* Splits the outer dimensions of a space into tasks of some rows and loops over a task's rows; fills x->at of the outer
- * dimensions. `work` is the number of elements of one row. */
+/* Splits the outer dimensions of a space into tasks of some rows and loops over a task's rows;
+ * fills x->at of the outer dimensions. `work` is the number of elements of one row. */
 struct rows {
 	struct loop loop;
 	int32_t first, last; /* loop dimensions that the rows run over */
 };
-void rows_begin(struct emit *e, struct rows *r, struct index *x, int32_t n_outer, const struct dim *work,
-		struct schedule *s);
+void rows_begin(struct emit *e, struct rows *r, struct index *x, int32_t n_outer,
+		const struct dim *work, struct schedule *s);
 void rows_end(struct emit *e, struct rows *r);
 
 /* ---- one emitter for each kind of kernel ---- */
@@ -182,7 +194,8 @@ void kernel_window(struct emit *e, struct schedule *s);
 void kernel_concat(struct emit *e, struct schedule *s);
 void kernel_pad(struct emit *e, struct schedule *s);
 void kernel_call(struct emit *e, struct schedule *s);
-/* Whether a call wants scratch that only its own function can tell, and the code that asks it; i64. */
+/* Whether a call wants scratch that only its own function can tell, and the code that asks it; i64.
+ */
 bool call_has_scratch(const struct node *n);
 LLVMValueRef emit_call_scratch(struct emit *e, const struct node *n);
 

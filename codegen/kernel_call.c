@@ -1,4 +1,5 @@
-/* Calls of the runtime's long-tail functions (runtime/ops.def): argument blocks are filled on the stack. */
+/* Calls of the runtime's long-tail functions (runtime/ops.def): argument blocks are filled on the
+ * stack. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +38,8 @@ static void put_i32(struct emit *e, LLVMValueRef base, size_t offset, uint32_t x
 /* An optional operand that is absent is an empty constant (frontend/compose.c). */
 static bool is_absent(const struct node *n)
 {
-	return n->op == OP_constant && n->type.elem == NORMC_U8 && n->type.rank == 1 && dim_is(n->type.dim[0], 0);
+	return n->op == OP_constant && n->type.elem == NORMC_U8 && n->type.rank == 1 &&
+	       dim_is(n->type.dim[0], 0);
 }
 
 /* `type` gives the shape; `n` the place, NULL: data is NULL. */
@@ -57,8 +59,10 @@ static void put_arg(struct emit *e, LLVMValueRef arg, const struct type *type, c
 	put_i32(e, arg, offsetof(struct normc_arg, elem), (uint32_t)type->elem);
 	put_i32(e, arg, offsetof(struct normc_arg, rank), (uint32_t)type->rank);
 	for (int32_t i = 0; i < type->rank; i++) {
-		put(e, arg, offsetof(struct normc_arg, dim) + 8 * (size_t)i, emit_dim(e, type->dim[i]));
-		put(e, arg, offsetof(struct normc_arg, stride) + 8 * (size_t)i, emit_dim(e, v ? v->stride[i] : dense[i]));
+		put(e, arg, offsetof(struct normc_arg, dim) + 8 * (size_t)i,
+		    emit_dim(e, type->dim[i]));
+		put(e, arg, offsetof(struct normc_arg, stride) + 8 * (size_t)i,
+		    emit_dim(e, v ? v->stride[i] : dense[i]));
 	}
 }
 
@@ -78,7 +82,8 @@ static const struct node *result_node(const struct emit *e, const struct node *c
 {
 	for (uint32_t i = call->id + 1; i < e->p->graph->n_nodes; i++) {
 		const struct node *n = e->p->graph->nodes[i];
-		if (n->op == OP_part && n->in[0] == call && n->attr.part->index == index && e->p->view[i].buffer != NO_BUFFER)
+		if (n->op == OP_part && n->in[0] == call && n->attr.part->index == index &&
+		    e->p->view[i].buffer != NO_BUFFER)
 			return n;
 	}
 	return node_n_results(call) == 1 && e->p->view[call->id].buffer != NO_BUFFER ? call : NULL;
@@ -90,14 +95,18 @@ static LLVMValueRef call_block(struct emit *e, const struct node *n, bool shapes
 	const struct attr_call *a = n->attr.call;
 	struct arena *arena = e->context->arena;
 	LLVMTypeRef arg = LLVMArrayType2(e->t.i64, sizeof(struct normc_arg) / 8);
-	LLVMValueRef in = emit_slot(e, LLVMArrayType2(arg, n->n_in + 1)), out = emit_slot(e, LLVMArrayType2(arg, a->n_out + 1));
-	LLVMValueRef call = emit_slot(e, LLVMArrayType2(e->t.i64, (sizeof(struct normc_call) + 7) / 8));
+	LLVMValueRef in = emit_slot(e, LLVMArrayType2(arg, n->n_in + 1)),
+		     out = emit_slot(e, LLVMArrayType2(arg, a->n_out + 1));
+	LLVMValueRef call =
+			emit_slot(e, LLVMArrayType2(e->t.i64, (sizeof(struct normc_call) + 7) / 8));
 	for (uint32_t i = 0; i < n->n_in; i++)
 		put_arg(e, emit_element(e, arg, in, emit_i64(e, i)), &n->in[i]->type,
 			shapes_only || is_absent(n->in[i]) ? NULL : n->in[i]);
 	for (uint32_t i = 0; i < a->n_out; i++)
-		put_arg(e, emit_element(e, arg, out, emit_i64(e, i)), &a->out[i], shapes_only ? NULL : result_node(e, n, i));
-	LLVMValueRef *ints = arena_new(arena, LLVMValueRef, a->n_ints + 1), *floats = arena_new(arena, LLVMValueRef, a->n_floats + 1);
+		put_arg(e, emit_element(e, arg, out, emit_i64(e, i)), &a->out[i],
+			shapes_only ? NULL : result_node(e, n, i));
+	LLVMValueRef *ints = arena_new(arena, LLVMValueRef, a->n_ints + 1),
+		     *floats = arena_new(arena, LLVMValueRef, a->n_floats + 1);
 	for (uint32_t i = 0; i < a->n_ints; i++)
 		ints[i] = emit_i64(e, a->ints[i]);
 	for (uint32_t i = 0; i < a->n_floats; i++)
@@ -105,9 +114,11 @@ static LLVMValueRef call_block(struct emit *e, const struct node *n, bool shapes
 	put(e, call, offsetof(struct normc_call, in), in);
 	put(e, call, offsetof(struct normc_call, out), out);
 	put(e, call, offsetof(struct normc_call, ints), attributes(e, e->t.i64, ints, a->n_ints));
-	put(e, call, offsetof(struct normc_call, floats), attributes(e, e->t.f64, floats, a->n_floats));
+	put(e, call, offsetof(struct normc_call, floats),
+	    attributes(e, e->t.f64, floats, a->n_floats));
 	bool scratch = !shapes_only && call_has_scratch(n);
-	put(e, call, offsetof(struct normc_call, scratch), scratch ? emit_scratch(e) : LLVMConstNull(e->t.ptr));
+	put(e, call, offsetof(struct normc_call, scratch),
+	    scratch ? emit_scratch(e) : LLVMConstNull(e->t.ptr));
 	put_i32(e, call, offsetof(struct normc_call, n_in), n->n_in);
 	put_i32(e, call, offsetof(struct normc_call, n_out), a->n_out);
 	put_i32(e, call, offsetof(struct normc_call, n_ints), a->n_ints);

@@ -1,14 +1,15 @@
 /* Matrix products and convolutions: one kernel.
  *
- * The result has columns (matmul: the last dimension; convolution: the channels) and rows (all else).  A tile of `mr` rows and
- * `nv` vectors of columns is kept in registers while k runs:
+ * The result has columns (matmul: the last dimension; convolution: the channels) and rows (all
+ *else).  A tile of `mr` rows and `nv` vectors of columns is kept in registers while k runs:
  *
  *	acc[i][j] += A[row i, k] * B[k, vector j]
  *
- * A is read in place, an element at a time, through any strides: a convolution in channels-last order is the same thing
- * with k running over taps and channels, since its input is padded already.  B lies in panels of nv vectors, packed
- * at compile time if it is constant; otherwise it is read in place (unit stride) or packed by the task.
- * (Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.)
+ * A is read in place, an element at a time, through any strides: a convolution in channels-last
+ *order is the same thing with k running over taps and channels, since its input is padded already.
+ *B lies in panels of nv vectors, packed at compile time if it is constant; otherwise it is read in
+ *place (unit stride) or packed by the task. (Goto and van de Geijn, "Anatomy of High-Performance
+ *Matrix Multiplication", 2008.)
  *
  * A task is one panel and a chunk of rows; the cut depends on shapes alone.
  */
@@ -16,7 +17,7 @@
 
 #include "emit.h"
 
-struct level { /* one loop of k */
+struct level {				   /* one loop of k */
 	const struct dim *extent, *stride; /* of A, in elements */
 };
 
@@ -24,16 +25,16 @@ struct contraction {
 	struct emit *e;
 	const struct node *n, *a, *b;
 	enum normc_elem elem;
-	struct space space;       /* the root's; the columns are the last dimension */
+	struct space space;	  /* the root's; the columns are the last dimension */
 	struct view row_a, row_b; /* strides of A and B along the root's axes */
-	int32_t columns;          /* loop dimension of the columns */
-	int32_t rows;             /* loop dimension that tiles run along, -1: one row only */
+	int32_t columns;	  /* loop dimension of the columns */
+	int32_t rows;		  /* loop dimension that tiles run along, -1: one row only */
 	int32_t n_levels;
 	struct level level[MAX_CONTRACTED];
 	const struct dim *k, *n_columns; /* of one group */
 	int64_t groups;
 	int32_t lanes, width, mr;
-	bool packed;              /* at compile time */
+	bool packed; /* at compile time */
 	bool pack_here;
 	/* of the task */
 	struct index x;
@@ -91,9 +92,11 @@ static void describe_conv(struct contraction *c)
 	for (int32_t i = 0; i < c->n->type.rank; i++)
 		c->row_b.stride[i] = number(c, 0);
 	for (int32_t i = 0; i < attr->spatial; i++) {
-		c->row_a.stride[i + 2] = dim_mul(dims, va->stride[i + 2], number(c, attr->stride[i]));
-		c->level[c->n_levels++] = (struct level){c->b->type.dim[i + 2],
-							 dim_mul(dims, va->stride[i + 2], number(c, attr->dilation[i]))};
+		c->row_a.stride[i + 2] =
+				dim_mul(dims, va->stride[i + 2], number(c, attr->stride[i]));
+		c->level[c->n_levels++] = (struct level){
+				c->b->type.dim[i + 2],
+				dim_mul(dims, va->stride[i + 2], number(c, attr->dilation[i]))};
 	}
 	c->level[c->n_levels++] = (struct level){c->b->type.dim[1], va->stride[1]};
 	c->groups = attr->groups;
@@ -113,7 +116,8 @@ static void merge_levels(struct contraction *c)
 			continue;
 		struct level *last = kept ? &c->level[kept - 1] : NULL;
 		if (last && last->stride == dim_mul(dims, next.stride, next.extent))
-			*last = (struct level){dim_mul(dims, last->extent, next.extent), next.stride};
+			*last = (struct level){dim_mul(dims, last->extent, next.extent),
+					       next.stride};
 		else
 			c->level[kept++] = next;
 	}
@@ -126,7 +130,8 @@ static void merge_levels(struct contraction *c)
 static void describe_space(struct contraction *c)
 {
 	const struct node *root = c->e->kernel->root;
-	int32_t rank = root->type.rank, column_axis = c->n->op == OP_conv ? 1 : rank - 1, order[MAX_RANK];
+	int32_t rank = root->type.rank, column_axis = c->n->op == OP_conv ? 1 : rank - 1,
+		order[MAX_RANK];
 	struct accesses all = {0};
 	accesses_of(c->e, root, c->n, &all);
 	all.view[all.n++ % 64] = &c->e->p->view[root->id];
@@ -193,7 +198,9 @@ static void describe(struct contraction *c, struct emit *e)
 	merge_levels(c);
 	describe_space(c);
 	c->mr = choose_rows(c);
-	bool in_place = c->n->op != OP_conv && dim_is(e->p->view[c->packed ? c->a->id : c->b->id].stride[c->b->type.rank - 1], 1);
+	bool in_place = c->n->op != OP_conv && dim_is(e->p->view[c->packed ? c->a->id : c->b->id]
+								      .stride[c->b->type.rank - 1],
+						      1);
 	c->pack_here = !c->packed && !in_place;
 }
 
@@ -205,7 +212,8 @@ static void pack_panel(struct contraction *c)
 	struct emit *e = c->e;
 	const struct view *vb = &e->p->view[c->b->id];
 	const struct attr_conv *conv = c->n->op == OP_conv ? c->n->attr.conv : NULL;
-	int32_t rank = c->b->type.rank, axis[MAX_CONTRACTED], n_axes = 0, column_axis = conv ? 0 : rank - 1;
+	int32_t rank = c->b->type.rank, axis[MAX_CONTRACTED], n_axes = 0,
+		column_axis = conv ? 0 : rank - 1;
 	if (conv)
 		for (int32_t i = 2; i < rank; i++)
 			axis[n_axes++] = i;
@@ -214,9 +222,11 @@ static void pack_panel(struct contraction *c)
 	LLVMValueRef panel = emit_scratch(e), k = emit_i64(e, 0), from = c->b_base;
 	struct loop loop[MAX_CONTRACTED], column;
 	for (int32_t i = 0; i < n_axes; i++) {
-		loop_begin(e, &loop[i], emit_i64(e, 0), emit_dim(e, c->b->type.dim[axis[i]]), emit_i64(e, 1));
+		loop_begin(e, &loop[i], emit_i64(e, 0), emit_dim(e, c->b->type.dim[axis[i]]),
+			   emit_i64(e, 1));
 		k = emit_add(e, emit_mul(e, k, emit_dim(e, c->b->type.dim[axis[i]])), loop[i].i);
-		from = emit_element(e, type, from, emit_mul(e, loop[i].i, emit_dim(e, vb->stride[axis[i]])));
+		from = emit_element(e, type, from,
+				    emit_mul(e, loop[i].i, emit_dim(e, vb->stride[axis[i]])));
 	}
 	LLVMValueRef left = LLVMBuildSub(e->b, emit_dim(e, c->n_columns), c->first_column, "");
 	LLVMValueRef count = emit_min(e, left, emit_i64(e, c->width));
@@ -231,7 +241,8 @@ static void pack_panel(struct contraction *c)
 	c->b_base = panel;
 }
 
-/* Address of the task's panel (or of its first column in place), and the distance from one k to the next. */
+/* Address of the task's panel (or of its first column in place), and the distance from one k to the
+ * next. */
 static void find_panel(struct contraction *c, LLVMValueRef panel)
 {
 	struct emit *e = c->e;
@@ -240,21 +251,26 @@ static void find_panel(struct contraction *c, LLVMValueRef panel)
 	LLVMValueRef offset = emit_i64(e, 0);
 	for (int32_t i = 0; i < c->space.n_outer; i++)
 		if (i != c->rows)
-			offset = emit_add(e, offset, emit_mul(e, c->x.at[i], emit_dim(e, c->row_b.stride[c->space.fast[i]])));
+			offset = emit_add(e, offset,
+					  emit_mul(e, c->x.at[i],
+						   emit_dim(e, c->row_b.stride[c->space.fast[i]])));
 	if (c->packed) {
 		const struct dim *panels = dim_ceil_div(dims, c->n_columns, number(c, c->width));
 		const struct dim *bytes = dim_mul(dims, c->k, number(c, c->width));
 		LLVMValueRef index = emit_add(e, emit_mul(e, c->group, emit_dim(e, panels)), panel);
 		offset = emit_add(e, offset, emit_mul(e, index, emit_dim(e, bytes)));
-		c->b_base = emit_element(e, type, emit_buffer(e, e->kernel->panels->buffer), offset);
+		c->b_base = emit_element(e, type, emit_buffer(e, e->kernel->panels->buffer),
+					 offset);
 		c->b_step = emit_i64(e, c->width);
 		return;
 	}
 	const struct view *vb = &e->p->view[c->b->id];
 	int32_t rank = c->b->type.rank;
 	const struct dim *column = vb->stride[c->n->op == OP_conv ? 0 : rank - 1];
-	LLVMValueRef first = emit_add(e, emit_mul(e, c->group, emit_dim(e, c->n_columns)), c->first_column);
-	offset = emit_add(e, emit_add(e, offset, emit_dim(e, vb->offset)), emit_mul(e, first, emit_dim(e, column)));
+	LLVMValueRef first = emit_add(e, emit_mul(e, c->group, emit_dim(e, c->n_columns)),
+				      c->first_column);
+	offset = emit_add(e, emit_add(e, offset, emit_dim(e, vb->offset)),
+			  emit_mul(e, first, emit_dim(e, column)));
 	c->b_base = emit_element(e, type, emit_buffer(e, vb->buffer), offset);
 	if (c->pack_here) {
 		pack_panel(c);
@@ -277,7 +293,8 @@ static LLVMValueRef load_b(struct contraction *c, const struct tile *t, LLVMValu
 	return emit_load_at(e, c->elem, address, &x, NULL);
 }
 
-static LLVMValueRef multiply_add(struct contraction *c, LLVMValueRef a, LLVMValueRef b, LLVMValueRef acc)
+static LLVMValueRef multiply_add(struct contraction *c, LLVMValueRef a, LLVMValueRef b,
+				 LLVMValueRef acc)
 {
 	if (elem_is_float(c->elem))
 		return math_fma(c->e, a, b, acc);
@@ -288,14 +305,17 @@ static void emit_step(struct contraction *c, struct tile *t, LLVMValueRef a, LLV
 {
 	struct emit *e = c->e;
 	struct index scalar = {.space = &c->space, .lane = -1, .lanes = 1};
-	LLVMTypeRef type = emit_storage_type(e, c->elem), vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
+	LLVMTypeRef type = emit_storage_type(e, c->elem),
+		    vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
 	LLVMValueRef column[8];
-	LLVMValueRef step = c->rows < 0 ? emit_i64(e, 0) : emit_dim(e, c->row_a.stride[c->space.fast[c->rows]]);
+	LLVMValueRef step = c->rows < 0 ? emit_i64(e, 0)
+					: emit_dim(e, c->row_a.stride[c->space.fast[c->rows]]);
 	for (int32_t j = 0; j < t->nv; j++)
 		column[j] = load_b(c, t, b, j);
 	for (int32_t i = 0; i < t->mr; i++) {
 		LLVMValueRef address = emit_element(e, type, a, emit_mul(e, step, emit_i64(e, i)));
-		LLVMValueRef one = emit_splat(e, emit_load_at(e, c->elem, address, &scalar, NULL), c->lanes);
+		LLVMValueRef one = emit_splat(e, emit_load_at(e, c->elem, address, &scalar, NULL),
+					      c->lanes);
 		for (int32_t j = 0; j < t->nv; j++) {
 			LLVMValueRef slot = t->acc[i * t->nv + j];
 			LLVMValueRef acc = LLVMBuildLoad2(e->b, vector, slot, "");
@@ -308,17 +328,22 @@ static void emit_step(struct contraction *c, struct tile *t, LLVMValueRef a, LLV
 static void emit_products(struct contraction *c, struct tile *t)
 {
 	struct emit *e = c->e;
-	LLVMTypeRef type = emit_storage_type(e, c->elem), vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
+	LLVMTypeRef type = emit_storage_type(e, c->elem),
+		    vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
 	struct loop loop[MAX_CONTRACTED];
-	LLVMValueRef step = c->rows < 0 ? emit_i64(e, 0) : emit_dim(e, c->row_a.stride[c->space.fast[c->rows]]);
-	LLVMValueRef a = emit_element(e, type, c->a_base, emit_mul(e, t->row, step)), k = emit_i64(e, 0);
+	LLVMValueRef step = c->rows < 0 ? emit_i64(e, 0)
+					: emit_dim(e, c->row_a.stride[c->space.fast[c->rows]]);
+	LLVMValueRef a = emit_element(e, type, c->a_base, emit_mul(e, t->row, step)),
+		     k = emit_i64(e, 0);
 	for (int32_t i = 0; i < t->mr * t->nv; i++) {
 		t->acc[i] = emit_slot(e, vector);
 		LLVMBuildStore(e->b, LLVMConstNull(vector), t->acc[i]);
 	}
 	for (int32_t i = 0; i < c->n_levels; i++) {
-		loop_begin(e, &loop[i], emit_i64(e, 0), emit_dim(e, c->level[i].extent), emit_i64(e, 1));
-		a = emit_element(e, type, a, emit_mul(e, loop[i].i, emit_dim(e, c->level[i].stride)));
+		loop_begin(e, &loop[i], emit_i64(e, 0), emit_dim(e, c->level[i].extent),
+			   emit_i64(e, 1));
+		a = emit_element(e, type, a,
+				 emit_mul(e, loop[i].i, emit_dim(e, c->level[i].stride)));
 		k = emit_add(e, emit_mul(e, k, emit_dim(e, c->level[i].extent)), loop[i].i);
 	}
 	emit_step(c, t, a, emit_element(e, type, c->b_base, emit_mul(e, k, c->b_step)));
@@ -355,7 +380,8 @@ static void emit_tile(struct contraction *c, struct tile *t, LLVMValueRef row)
 }
 
 /* Rows [from, to) with full tiles, then what is left. */
-static void emit_rows(struct contraction *c, struct tile *t, LLVMValueRef from, LLVMValueRef to, int64_t left_over)
+static void emit_rows(struct contraction *c, struct tile *t, LLVMValueRef from, LLVMValueRef to,
+		      int64_t left_over)
 {
 	struct emit *e = c->e;
 	struct loop loop;
@@ -376,7 +402,9 @@ static void emit_rows(struct contraction *c, struct tile *t, LLVMValueRef from, 
 static LLVMValueRef mask_below(struct contraction *c, LLVMValueRef count, int32_t j)
 {
 	struct emit *e = c->e;
-	LLVMValueRef lane = LLVMBuildAdd(e->b, emit_lane_numbers(e, c->lanes), emit_splat(e, emit_i64(e, (int64_t)j * c->lanes), c->lanes), "");
+	LLVMValueRef lane = LLVMBuildAdd(
+			e->b, emit_lane_numbers(e, c->lanes),
+			emit_splat(e, emit_i64(e, (int64_t)j * c->lanes), c->lanes), "");
 	return LLVMBuildICmp(e->b, LLVMIntSLT, lane, emit_splat(e, count, c->lanes), "");
 }
 
@@ -409,7 +437,8 @@ static void emit_panel(struct contraction *c, LLVMValueRef from, LLVMValueRef to
 	when_end(e, &w);
 }
 
-/* Rows of a chunk: a multiple of mr; enough work for a task, but A's chunk stays in the second-level cache. */
+/* Rows of a chunk: a multiple of mr; enough work for a task, but A's chunk stays in the
+ * second-level cache. */
 static int64_t chunk_rows(const struct contraction *c)
 {
 	const int64_t wanted = 4 << 20, cache = 1 << 20;
@@ -439,7 +468,8 @@ void kernel_contract(struct emit *e, struct schedule *s)
 	const struct dim *panels = dim_ceil_div(dims, c.n_columns, number(&c, c.width));
 	s->tasks = dim_mul(dims, dim_mul(dims, panels, chunks), number(&c, c.groups));
 	if (c.pack_here)
-		s->scratch = dim_mul(dims, c.k, number(&c, c.width * (int64_t)normc_elem_size(c.elem)));
+		s->scratch = dim_mul(dims, c.k,
+				     number(&c, c.width * (int64_t)normc_elem_size(c.elem)));
 	c.x.space = &c.space;
 	LLVMValueRef task = e->task;
 	for (int32_t i = c.space.n_outer; i-- > 0;) {
@@ -456,12 +486,16 @@ void kernel_contract(struct emit *e, struct schedule *s)
 	LLVMValueRef offset = emit_dim(e, e->p->view[c.a->id].offset);
 	for (int32_t i = 0; i < c.space.n_outer; i++)
 		if (i != c.rows)
-			offset = emit_add(e, offset, emit_mul(e, c.x.at[i], emit_dim(e, c.row_a.stride[c.space.fast[i]])));
+			offset = emit_add(e, offset,
+					  emit_mul(e, c.x.at[i],
+						   emit_dim(e, c.row_a.stride[c.space.fast[i]])));
 	if (c.groups > 1) {
-		LLVMValueRef per = emit_dim(e, dim_mul(dims, c.b->type.dim[1], e->p->view[c.a->id].stride[1]));
+		LLVMValueRef per = emit_dim(
+				e, dim_mul(dims, c.b->type.dim[1], e->p->view[c.a->id].stride[1]));
 		offset = emit_add(e, offset, emit_mul(e, c.group, per));
 	}
-	c.a_base = emit_element(e, emit_storage_type(e, c.elem), emit_buffer(e, e->p->view[c.a->id].buffer), offset);
+	c.a_base = emit_element(e, emit_storage_type(e, c.elem),
+				emit_buffer(e, e->p->view[c.a->id].buffer), offset);
 	LLVMValueRef from = emit_mul(e, part, emit_i64(e, chunk));
 	LLVMValueRef to = emit_min(e, emit_add(e, from, emit_i64(e, chunk)), emit_dim(e, rows));
 	emit_panel(&c, from, to, dim_is_const(rows) ? rows->value % c.mr : -1);

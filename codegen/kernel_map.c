@@ -1,7 +1,8 @@
 /* Elementwise kernels: the root's expression at every index, lanes along the fastest dimension. */
 #include "emit.h"
 
-/* A long fast dimension of a space with few rows is cut in pieces of this many elements, so that there are tasks. */
+/* A long fast dimension of a space with few rows is cut in pieces of this many elements, so that
+ * there are tasks. */
 enum { PIECE = 4096 };
 
 static void split_fast(struct emit *e, struct space *s, const struct dim **piece)
@@ -13,13 +14,15 @@ static void split_fast(struct emit *e, struct space *s, const struct dim **piece
 }
 
 /* Values for indices [from, to) of the fast dimension. */
-static void emit_span(struct emit *e, struct index *x, LLVMValueRef from, LLVMValueRef to, int32_t lanes)
+static void emit_span(struct emit *e, struct index *x, LLVMValueRef from, LLVMValueRef to,
+		      int32_t lanes)
 {
 	int32_t fast = x->space->rank - 1;
 	struct loop loop;
 	LLVMValueRef vector_end = from;
 	if (lanes > 1) {
-		LLVMValueRef whole = LLVMBuildAnd(e->b, LLVMBuildSub(e->b, to, from, ""), emit_i64(e, -(int64_t)lanes), "");
+		LLVMValueRef whole = LLVMBuildAnd(e->b, LLVMBuildSub(e->b, to, from, ""),
+						  emit_i64(e, -(int64_t)lanes), "");
 		vector_end = emit_add(e, from, whole);
 		loop_begin(e, &loop, from, vector_end, emit_i64(e, lanes));
 		x->at[fast] = loop.i;
@@ -36,7 +39,8 @@ static void emit_span(struct emit *e, struct index *x, LLVMValueRef from, LLVMVa
 	loop_end(e, &loop);
 }
 
-/* Lanes that suit the root's element type; fewer for narrow results of wide operands would gain little. */
+/* Lanes that suit the root's element type; fewer for narrow results of wide operands would gain
+ * little. */
 static int32_t map_lanes(struct emit *e, const struct space *s)
 {
 	const struct node *root = e->kernel->root;

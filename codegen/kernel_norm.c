@@ -1,8 +1,9 @@
 /* Softmax and the norm family: statistics of a row, then a pass that applies them.
  *
- * The row's values are wanted two or three times.  If they cost more than a load they are kept in the thread's scratch.
- * Deviations are taken from the mean in a pass of their own (two-pass algorithm; Chan, Golub, LeVeque 1983), since the
- * one-pass form cancels when the mean is far above the deviation.
+ * The row's values are wanted two or three times.  If they cost more than a load they are kept in
+ * the thread's scratch. Deviations are taken from the mean in a pass of their own (two-pass
+ * algorithm; Chan, Golub, LeVeque 1983), since the one-pass form cancels when the mean is far above
+ * the deviation.
  */
 #include <math.h>
 
@@ -12,9 +13,9 @@ struct row_kernel {
 	const struct node *n;
 	const struct reduce_plan *plan;
 	struct index *x;
-	LLVMValueRef stash;          /* f32 or f64 row, NULL: values are computed again */
+	LLVMValueRef stash; /* f32 or f64 row, NULL: values are computed again */
 	bool first_pass;
-	LLVMValueRef centre, scale;  /* of norm; maximum and 1/sum of softmax */
+	LLVMValueRef centre, scale; /* of norm; maximum and 1/sum of softmax */
 };
 
 static LLVMTypeRef row_type(struct emit *e, const struct row_kernel *k)
@@ -69,10 +70,17 @@ static LLVMValueRef combine_max(struct reduction *r, int32_t i, LLVMValueRef a, 
 	return binary(r->e, OP_max, a, b);
 }
 
-static LLVMValueRef run_pass(struct emit *e, struct row_kernel *k, double start, void (*step)(struct reduction *, LLVMValueRef *),
-			     LLVMValueRef (*combine)(struct reduction *, int32_t, LLVMValueRef, LLVMValueRef))
+static LLVMValueRef run_pass(struct emit *e, struct row_kernel *k, double start,
+			     void (*step)(struct reduction *, LLVMValueRef *),
+			     LLVMValueRef (*combine)(struct reduction *, int32_t, LLVMValueRef,
+						     LLVMValueRef))
 {
-	struct reduction r = {.e = e, .x = k->x, .across = k->plan->across, .lanes = k->plan->lanes, .n = 1, .user = k};
+	struct reduction r = {.e = e,
+			      .x = k->x,
+			      .across = k->plan->across,
+			      .lanes = k->plan->lanes,
+			      .n = 1,
+			      .user = k};
 	r.start[0] = LLVMConstReal(row_type(e, k), start);
 	r.step = step;
 	r.combine = combine;
@@ -82,7 +90,8 @@ static LLVMValueRef run_pass(struct emit *e, struct row_kernel *k, double start,
 }
 
 /* The stash helps if there is one inner dimension and the value is more than a load. */
-static void plan_stash(struct emit *e, struct row_kernel *k, const struct reduce_plan *plan, struct schedule *s)
+static void plan_stash(struct emit *e, struct row_kernel *k, const struct reduce_plan *plan,
+		       struct schedule *s)
 {
 	const struct node *in = k->n->in[0];
 	k->stash = NULL;
@@ -90,7 +99,8 @@ static void plan_stash(struct emit *e, struct row_kernel *k, const struct reduce
 	    (e->p->group[in->id] != e->kernel_number && k->n->op != OP_softmax))
 		return;
 	int64_t size = in->type.elem == NORMC_F64 ? 8 : 4;
-	s->scratch = dim_mul(e->context->dims, plan->space.extent[plan->space.rank - 1], dim_const(e->context->dims, size));
+	s->scratch = dim_mul(e->context->dims, plan->space.extent[plan->space.rank - 1],
+			     dim_const(e->context->dims, size));
 	k->stash = emit_scratch(e);
 }
 
@@ -108,7 +118,8 @@ static void step_exp_sum(struct reduction *r, LLVMValueRef *acc)
 	LLVMValueRef v = LLVMBuildFSub(e->b, row_value(e, k), to_lanes(e, r->x, k->centre), "");
 	v = unary(e, OP_exp, v);
 	if (k->stash && !k->n->attr.softmax->log)
-		emit_store_at(e, k->n->in[0]->type.elem == NORMC_F64 ? NORMC_F64 : NORMC_F32, stash_at(e, k), r->x, NULL, v);
+		emit_store_at(e, k->n->in[0]->type.elem == NORMC_F64 ? NORMC_F64 : NORMC_F32,
+			      stash_at(e, k), r->x, NULL, v);
 	acc[0] = LLVMBuildFAdd(e->b, acc[0], v, "");
 }
 
@@ -122,7 +133,8 @@ static void apply_softmax(struct emit *e, void *user)
 		v = LLVMBuildFSub(e->b, v, scale, "");
 	} else {
 		if (!k->stash)
-			v = unary(e, OP_exp, LLVMBuildFSub(e->b, v, to_lanes(e, k->x, k->centre), ""));
+			v = unary(e, OP_exp,
+				  LLVMBuildFSub(e->b, v, to_lanes(e, k->x, k->centre), ""));
 		v = LLVMBuildFMul(e->b, v, scale, "");
 	}
 	emit_finish(e, k->x, emit_round(e, k->n->type.elem, v));
@@ -153,8 +165,10 @@ static void step_scale(struct reduction *r, LLVMValueRef *acc)
 		acc[0] = binary(e, OP_max, acc[0], unary(e, OP_abs, d));
 		break;
 	default:
-		acc[0] = k->n->type.elem == NORMC_F64 ? LLVMBuildFAdd(e->b, acc[0], LLVMBuildFMul(e->b, d, d, ""), "")
-						     : math_fma(e, d, d, acc[0]);
+		acc[0] = k->n->type.elem == NORMC_F64
+					 ? LLVMBuildFAdd(e->b, acc[0],
+							 LLVMBuildFMul(e->b, d, d, ""), "")
+					 : math_fma(e, d, d, acc[0]);
 	}
 }
 
@@ -172,10 +186,13 @@ static LLVMValueRef count_of_row(struct emit *e, const struct row_kernel *k, int
 static LLVMValueRef inverse_scale(struct emit *e, struct row_kernel *k, LLVMValueRef sum)
 {
 	const struct attr_norm *a = k->n->attr.norm;
-	LLVMValueRef epsilon = emit_real(e, LLVMTypeOf(sum), a->epsilon), one = emit_real(e, LLVMTypeOf(sum), 1);
+	LLVMValueRef epsilon = emit_real(e, LLVMTypeOf(sum), a->epsilon),
+		     one = emit_real(e, LLVMTypeOf(sum), 1);
 	if (a->scale == NORM_SCALE_RMS || a->scale == NORM_SCALE_L1) {
 		LLVMValueRef n = to_lanes(e, k->x, count_of_row(e, k, a->unbiased));
-		sum = LLVMBuildFDiv(e->b, sum, emit_lane_count(sum) == 1 ? count_of_row(e, k, a->unbiased) : n, "");
+		sum = LLVMBuildFDiv(e->b, sum,
+				    emit_lane_count(sum) == 1 ? count_of_row(e, k, a->unbiased) : n,
+				    "");
 	}
 	bool root = a->scale == NORM_SCALE_RMS || a->scale == NORM_SCALE_L2;
 	if (a->epsilon_place == NORM_EPSILON_INSIDE)
@@ -200,7 +217,8 @@ static void apply_norm(struct emit *e, void *user)
 		v = LLVMBuildFMul(e->b, v, to_lanes(e, k->x, k->scale), "");
 	v = emit_round(e, k->n->type.elem, v);
 	if (a->gamma)
-		v = emit_round(e, k->n->type.elem, LLVMBuildFMul(e->b, v, emit_load(e, k->n->in[next++], k->x), ""));
+		v = emit_round(e, k->n->type.elem,
+			       LLVMBuildFMul(e->b, v, emit_load(e, k->n->in[next++], k->x), ""));
 	if (a->beta)
 		v = LLVMBuildFAdd(e->b, v, emit_load(e, k->n->in[next++], k->x), "");
 	emit_finish(e, k->x, emit_round(e, k->n->type.elem, v));
@@ -217,8 +235,10 @@ static void softmax_row(struct emit *e, struct row_kernel *k)
 {
 	k->centre = run_pass(e, k, -INFINITY, step_max, combine_max);
 	k->scale = run_pass(e, k, 0, step_exp_sum, combine_sum);
-	k->scale = k->n->attr.softmax->log ? unary(e, OP_log, k->scale)
-					   : LLVMBuildFDiv(e->b, emit_real(e, LLVMTypeOf(k->scale), 1), k->scale, "");
+	k->scale = k->n->attr.softmax->log
+				   ? unary(e, OP_log, k->scale)
+				   : LLVMBuildFDiv(e->b, emit_real(e, LLVMTypeOf(k->scale), 1),
+						   k->scale, "");
 	inner_each(e, k->x, k->plan->across, k->plan->lanes, apply_softmax, k);
 }
 
@@ -226,11 +246,13 @@ static void norm_row(struct emit *e, struct row_kernel *k)
 {
 	const struct attr_norm *a = k->n->attr.norm;
 	if (a->centre == NORM_CENTRE_MEAN) {
-		LLVMValueRef sum = run_pass(e, k, 0, step_sum, combine_sum), n = count_of_row(e, k, 0);
+		LLVMValueRef sum = run_pass(e, k, 0, step_sum, combine_sum),
+			     n = count_of_row(e, k, 0);
 		k->centre = LLVMBuildFDiv(e->b, sum, emit_splat(e, n, emit_lane_count(sum)), "");
 	}
 	if (a->scale != NORM_SCALE_NONE) {
-		LLVMValueRef sum = run_pass(e, k, 0, step_scale, a->scale == NORM_SCALE_MAX ? combine_max : combine_sum);
+		LLVMValueRef sum = run_pass(e, k, 0, step_scale,
+					    a->scale == NORM_SCALE_MAX ? combine_max : combine_sum);
 		k->scale = inverse_scale(e, k, sum);
 	}
 	inner_each(e, k->x, k->plan->across, k->plan->lanes, apply_norm, k);
@@ -251,15 +273,18 @@ static void emit_row(struct emit *e, struct index *x, const struct reduce_plan *
 void kernel_softmax(struct emit *e, struct schedule *s)
 {
 	struct row_user user = {e->kernel->anchor, s};
-	struct reduce_plan plan = reduce_plan(e, user.n->in[0], 1u << user.n->attr.softmax->axis, true);
+	struct reduce_plan plan =
+			reduce_plan(e, user.n->in[0], 1u << user.n->attr.softmax->axis, true);
 	reduce_rows(e, &plan, s, emit_row, &user);
 }
 
 void kernel_norm(struct emit *e, struct schedule *s)
 {
 	struct row_user user = {e->kernel->anchor, s};
-	if (user.n->attr.norm->centre == NORM_CENTRE_GIVEN || user.n->attr.norm->scale == NORM_SCALE_GIVEN) {
-		bug(e->context->diag, user.n->loc, "a norm with given statistics reached code generation");
+	if (user.n->attr.norm->centre == NORM_CENTRE_GIVEN ||
+	    user.n->attr.norm->scale == NORM_SCALE_GIVEN) {
+		bug(e->context->diag, user.n->loc,
+		    "a norm with given statistics reached code generation");
 		return;
 	}
 	struct reduce_plan plan = reduce_plan(e, user.n->in[0], user.n->attr.norm->axes, true);

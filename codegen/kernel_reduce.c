@@ -42,7 +42,10 @@ static LLVMValueRef combine(struct reduction *r, int32_t i, LLVMValueRef a, LLVM
 	LLVMValueRef in[2] = {a, b};
 	struct node draft = {.type = n->in[0]->type};
 	(void)i;
-	draft.op = n->op == OP_reduce_sum ? OP_add : n->op == OP_reduce_prod ? OP_mul : n->op == OP_reduce_max ? OP_max : OP_min;
+	draft.op = n->op == OP_reduce_sum    ? OP_add
+		   : n->op == OP_reduce_prod ? OP_mul
+		   : n->op == OP_reduce_max  ? OP_max
+					     : OP_min;
 	return scalar_emit(r->e, &draft, in);
 }
 
@@ -59,14 +62,16 @@ static void keep_better(struct reduction *r, LLVMValueRef *acc, LLVMValueRef val
 	struct emit *e = r->e;
 	const struct node *n = r->user;
 	const struct attr_arg *arg = n->attr.arg;
-	bool is_float = elem_is_float(n->in[0]->type.elem), is_signed = elem_is_signed(n->in[0]->type.elem);
+	bool is_float = elem_is_float(n->in[0]->type.elem),
+	     is_signed = elem_is_signed(n->in[0]->type.elem);
 	bool larger = n->op == OP_argmax;
 	LLVMValueRef better, tie, none;
 	if (is_float) {
 		better = LLVMBuildFCmp(e->b, larger ? LLVMRealOGT : LLVMRealOLT, value, acc[0], "");
 		tie = LLVMBuildFCmp(e->b, LLVMRealOEQ, value, acc[0], "");
 	} else {
-		LLVMIntPredicate p = larger ? (is_signed ? LLVMIntSGT : LLVMIntUGT) : (is_signed ? LLVMIntSLT : LLVMIntULT);
+		LLVMIntPredicate p = larger ? (is_signed ? LLVMIntSGT : LLVMIntUGT)
+					    : (is_signed ? LLVMIntSLT : LLVMIntULT);
 		better = LLVMBuildICmp(e->b, p, value, acc[0], "");
 		tie = LLVMBuildICmp(e->b, LLVMIntEQ, value, acc[0], "");
 	}
@@ -88,12 +93,18 @@ static void step_arg(struct reduction *r, LLVMValueRef *acc)
 	keep_better(r, acc, value, emit_splat(e, at, r->x->lanes));
 }
 
-static void emit_reduce_row(struct emit *e, struct index *x, const struct reduce_plan *plan, void *user)
+static void emit_reduce_row(struct emit *e, struct index *x, const struct reduce_plan *plan,
+			    void *user)
 {
 	const struct node *n = user;
 	bool arg = n->op == OP_argmax || n->op == OP_argmin;
 	struct index row = *x;
-	struct reduction r = {.e = e, .x = &row, .across = plan->across, .lanes = plan->lanes, .n = 1, .user = user};
+	struct reduction r = {.e = e,
+			      .x = &row,
+			      .across = plan->across,
+			      .lanes = plan->lanes,
+			      .n = 1,
+			      .user = user};
 	r.start[0] = start_value(e, n);
 	r.step = arg ? step_arg : step;
 	r.combine = combine;

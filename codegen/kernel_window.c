@@ -1,8 +1,8 @@
 /* Windows over channels-last values: pooling and depthwise convolution.
  *
- * Lanes lie along the channels.  For each output position (a few neighbours along the last spatial dimension at once, so that
- * a tap's weights are loaded once for all) the taps are visited in loops.  A depthwise convolution's input is padded already;
- * pooling skips the taps outside.
+ * Lanes lie along the channels.  For each output position (a few neighbours along the last spatial
+ * dimension at once, so that a tap's weights are loaded once for all) the taps are visited in
+ * loops.  A depthwise convolution's input is padded already; pooling skips the taps outside.
  */
 #include <math.h>
 #include <string.h>
@@ -19,7 +19,7 @@ struct window {
 	struct index at;
 	int32_t spatial, channels, lanes, nv, neighbours;
 	bool weighted;
-	int64_t multiplier;     /* output channels of one input channel */
+	int64_t multiplier; /* output channels of one input channel */
 	int64_t stride[MAX_SPATIAL], dilation[MAX_SPATIAL];
 	const struct dim *kernel[MAX_SPATIAL], *before[MAX_SPATIAL];
 	LLVMValueRef acc[MAX_NEIGHBOURS * MAX_VECTORS];
@@ -41,11 +41,14 @@ static void describe(struct window *w, struct emit *e)
 	for (int32_t i = 0; i < w->spatial; i++) {
 		w->stride[i] = w->weighted ? conv->stride[i] : pool->stride[i];
 		w->dilation[i] = w->weighted ? conv->dilation[i] : pool->dilation[i];
-		w->kernel[i] = w->weighted ? w->n->in[1]->type.dim[i + 2] : dim_const(e->context->dims, pool->kernel[i]);
+		w->kernel[i] = w->weighted ? w->n->in[1]->type.dim[i + 2]
+					   : dim_const(e->context->dims, pool->kernel[i]);
 		w->before[i] = w->weighted ? dim_const(e->context->dims, 0) : pool->before[i];
 	}
 	struct accesses all = {.logical = true};
-	struct order { int32_t axis[MAX_RANK]; } order = {{0}};
+	struct order {
+		int32_t axis[MAX_RANK];
+	} order = {{0}};
 	for (int32_t i = 1; i + 1 < w->n->type.rank; i++)
 		order.axis[i] = i + 1;
 	order.axis[w->n->type.rank - 1] = 1;
@@ -53,7 +56,8 @@ static void describe(struct window *w, struct emit *e)
 	w->at.space = &w->space;
 	w->channels = w->space.rank - 1;
 	w->lanes = emit_vector_lanes(e, w->elem);
-	if (w->weighted && dim_is_const(w->n->type.dim[1]) && dim_is_const(w->x->type.dim[1]) && w->x->type.dim[1]->value)
+	if (w->weighted && dim_is_const(w->n->type.dim[1]) && dim_is_const(w->x->type.dim[1]) &&
+	    w->x->type.dim[1]->value)
 		w->multiplier = w->n->type.dim[1]->value / w->x->type.dim[1]->value;
 	if (w->multiplier != 1)
 		w->lanes = 1;
@@ -76,7 +80,8 @@ static LLVMValueRef combine(struct window *w, LLVMValueRef acc, LLVMValueRef v)
 	return scalar_emit(w->e, &draft, in);
 }
 
-static LLVMValueRef weighted(struct window *w, LLVMValueRef acc, LLVMValueRef v, LLVMValueRef weight)
+static LLVMValueRef weighted(struct window *w, LLVMValueRef acc, LLVMValueRef v,
+			     LLVMValueRef weight)
 {
 	struct emit *e = w->e;
 	if (elem_is_float(w->elem))
@@ -98,14 +103,20 @@ static LLVMValueRef load_weight(struct window *w, const LLVMValueRef *tap, int32
 		LLVMValueRef k = emit_i64(e, 0);
 		for (int32_t i = 0; i < w->spatial; i++)
 			k = emit_add(e, emit_mul(e, k, emit_dim(e, w->kernel[i])), tap[i]);
-		LLVMValueRef at = emit_add(e, emit_mul(e, k, emit_i64(e, e->kernel->panels->width)), c);
-		return emit_load_at(e, w->elem, emit_element(e, type, emit_buffer(e, e->kernel->panels->buffer), at), &x, NULL);
+		LLVMValueRef at = emit_add(e, emit_mul(e, k, emit_i64(e, e->kernel->panels->width)),
+					   c);
+		return emit_load_at(e, w->elem,
+				    emit_element(e, type, emit_buffer(e, e->kernel->panels->buffer),
+						 at),
+				    &x, NULL);
 	}
 	const struct view *v = &e->p->view[weight->id];
-	LLVMValueRef at = emit_add(e, emit_dim(e, v->offset), emit_mul(e, c, emit_dim(e, v->stride[0])));
+	LLVMValueRef at = emit_add(e, emit_dim(e, v->offset),
+				   emit_mul(e, c, emit_dim(e, v->stride[0])));
 	for (int32_t i = 0; i < w->spatial; i++)
 		at = emit_add(e, at, emit_mul(e, tap[i], emit_dim(e, v->stride[i + 2])));
-	return emit_load_at(e, w->elem, emit_element(e, type, emit_buffer(e, v->buffer), at), &x, v->stride[0]);
+	return emit_load_at(e, w->elem, emit_element(e, type, emit_buffer(e, v->buffer), at), &x,
+			    v->stride[0]);
 }
 
 /* All neighbours and vectors at one tap. */
@@ -113,7 +124,8 @@ static void emit_tap(struct window *w, const LLVMValueRef *tap)
 {
 	struct emit *e = w->e;
 	const struct view *v = &e->p->view[w->x->id];
-	LLVMTypeRef type = emit_storage_type(e, w->elem), vector = emit_lanes(emit_compute_type(e, w->elem), w->lanes);
+	LLVMTypeRef type = emit_storage_type(e, w->elem),
+		    vector = emit_lanes(emit_compute_type(e, w->elem), w->lanes);
 	struct index x = w->at;
 	x.mask = w->mask;
 	x.lane = w->channels;
@@ -121,21 +133,29 @@ static void emit_tap(struct window *w, const LLVMValueRef *tap)
 	LLVMValueRef weight[MAX_VECTORS];
 	for (int32_t j = 0; j < w->nv && w->weighted; j++)
 		weight[j] = load_weight(w, tap, j);
-	LLVMValueRef offset = emit_add(e, emit_dim(e, v->offset), emit_mul(e, w->at.at[0], emit_dim(e, v->stride[0])));
+	LLVMValueRef offset = emit_add(e, emit_dim(e, v->offset),
+				       emit_mul(e, w->at.at[0], emit_dim(e, v->stride[0])));
 	for (int32_t i = 0; i < w->spatial; i++)
-		offset = emit_add(e, offset, emit_mul(e, input_index(w, i, w->at.at[i + 1], tap[i]), emit_dim(e, v->stride[i + 2])));
+		offset = emit_add(e, offset,
+				  emit_mul(e, input_index(w, i, w->at.at[i + 1], tap[i]),
+					   emit_dim(e, v->stride[i + 2])));
 	LLVMValueRef channel = w->at.at[w->channels];
 	if (w->multiplier > 1)
 		channel = LLVMBuildUDiv(e->b, channel, emit_i64(e, w->multiplier), "");
 	offset = emit_add(e, offset, emit_mul(e, channel, emit_dim(e, v->stride[1])));
 	LLVMValueRef base = emit_element(e, type, emit_buffer(e, v->buffer), offset);
-	LLVMValueRef step = emit_mul(e, emit_dim(e, v->stride[w->spatial + 1]), emit_i64(e, w->stride[w->spatial - 1]));
+	LLVMValueRef step = emit_mul(e, emit_dim(e, v->stride[w->spatial + 1]),
+				     emit_i64(e, w->stride[w->spatial - 1]));
 	for (int32_t i = 0; i < w->neighbours; i++)
 		for (int32_t j = 0; j < w->nv; j++) {
-			LLVMValueRef along = emit_add(e, emit_mul(e, step, emit_i64(e, i)), emit_i64(e, (int64_t)j * w->lanes));
-			LLVMValueRef value = emit_load_at(e, w->elem, emit_element(e, type, base, along), &x, NULL);
-			LLVMValueRef *slot = &w->acc[i * w->nv + j], acc = LLVMBuildLoad2(e->b, vector, *slot, "");
-			acc = w->weighted ? weighted(w, acc, value, weight[j]) : combine(w, acc, value);
+			LLVMValueRef along = emit_add(e, emit_mul(e, step, emit_i64(e, i)),
+						      emit_i64(e, (int64_t)j * w->lanes));
+			LLVMValueRef value = emit_load_at(
+					e, w->elem, emit_element(e, type, base, along), &x, NULL);
+			LLVMValueRef *slot = &w->acc[i * w->nv + j],
+				     acc = LLVMBuildLoad2(e->b, vector, *slot, "");
+			acc = w->weighted ? weighted(w, acc, value, weight[j])
+					  : combine(w, acc, value);
 			LLVMBuildStore(e->b, acc, *slot);
 		}
 }
@@ -156,7 +176,8 @@ static LLVMValueRef start_value(struct window *w)
 	if (elem_is_float(w->elem))
 		return LLVMConstReal(type, -INFINITY);
 	bool is_signed = elem_is_signed(w->elem);
-	return LLVMConstInt(type, is_signed ? UINT64_C(1) << (LLVMGetIntTypeWidth(type) - 1) : 0, 0);
+	return LLVMConstInt(type, is_signed ? UINT64_C(1) << (LLVMGetIntTypeWidth(type) - 1) : 0,
+			    0);
 }
 
 /* The positions at w->at and its neighbours, from the first tap to the stored result. */
@@ -187,7 +208,8 @@ static void emit_position(struct window *w)
 	for (int32_t i = 0; i < w->neighbours; i++) {
 		x.at[w->channels - 1] = emit_add(e, w->at.at[w->channels - 1], emit_i64(e, i));
 		for (int32_t j = 0; j < w->nv; j++) {
-			x.at[w->channels] = emit_add(e, w->at.at[w->channels], emit_i64(e, (int64_t)j * w->lanes));
+			x.at[w->channels] = emit_add(e, w->at.at[w->channels],
+						     emit_i64(e, (int64_t)j * w->lanes));
 			x.lane = w->lanes > 1 ? w->channels : -1;
 			x.lanes = w->lanes;
 			x.mask = w->mask;
@@ -240,7 +262,8 @@ static void emit_channels(struct window *w)
 	w->at.at[w->channels] = loop.i;
 	if (w->lanes > 1) {
 		LLVMValueRef left = LLVMBuildSub(e->b, n, loop.i, "");
-		w->mask = LLVMBuildICmp(e->b, LLVMIntSLT, emit_lane_numbers(e, w->lanes), emit_splat(e, left, w->lanes), "");
+		w->mask = LLVMBuildICmp(e->b, LLVMIntSLT, emit_lane_numbers(e, w->lanes),
+					emit_splat(e, left, w->lanes), "");
 	}
 	emit_line(w);
 	loop_end(e, &loop);
@@ -255,7 +278,8 @@ static void emit_window(struct emit *e, struct schedule *s)
 	if (w.multiplier > 1) { /* rare: one channel at a time */
 		w.lanes = 1;
 	}
-	const struct dim *work = dim_mul(e->context->dims, w.space.extent[w.channels], w.space.extent[w.channels - 1]);
+	const struct dim *work = dim_mul(e->context->dims, w.space.extent[w.channels],
+					 w.space.extent[w.channels - 1]);
 	for (int32_t i = 0; i < w.spatial; i++)
 		work = dim_mul(e->context->dims, work, w.kernel[i]);
 	rows_begin(e, &rows, &w.at, w.channels - 1, work, s);

@@ -1,5 +1,5 @@
-/* Elements behind views: loads and stores of scalars and of lanes, and the conversions between what memory holds and what
- * is computed with (f16, bf16 and smaller floats are computed as f32).
+/* Elements behind views: loads and stores of scalars and of lanes, and the conversions between what
+ * memory holds and what is computed with (f16, bf16 and smaller floats are computed as f32).
  */
 #include "emit.h"
 
@@ -9,11 +9,13 @@ LLVMValueRef emit_offset(struct emit *e, const struct view *v, const struct inde
 {
 	LLVMValueRef at = emit_dim(e, v->offset);
 	for (int32_t i = 0; i < x->space->rank; i++)
-		at = emit_add(e, at, emit_mul(e, x->at[i], emit_dim(e, v->stride[x->space->fast[i]])));
+		at = emit_add(e, at,
+			      emit_mul(e, x->at[i], emit_dim(e, v->stride[x->space->fast[i]])));
 	return at;
 }
 
-/* Half precision by integer arithmetic would be slow; F16C and AArch64 have instructions, others call the runtime. */
+/* Half precision by integer arithmetic would be slow; F16C and AArch64 have instructions, others
+ * call the runtime. */
 static bool has_half(const struct emit *e)
 {
 	return target_machine(e->target).vector >= 8;
@@ -37,7 +39,8 @@ static LLVMValueRef float_to_half(struct emit *e, LLVMValueRef x)
 	return LLVMBuildBitCast(e->b, half, emit_lanes(e->t.i16, lanes), "");
 }
 
-static LLVMValueRef constant_like(LLVMValueRef v, const struct emit *e, LLVMTypeRef scalar, uint64_t x)
+static LLVMValueRef constant_like(LLVMValueRef v, const struct emit *e, LLVMTypeRef scalar,
+				  uint64_t x)
 {
 	return emit_splat(e, LLVMConstInt(scalar, x, 0), emit_lane_count(v));
 }
@@ -56,7 +59,8 @@ static LLVMValueRef float_to_bfloat(struct emit *e, LLVMValueRef x)
 	int32_t lanes = emit_lane_count(x);
 	LLVMValueRef bits = LLVMBuildBitCast(e->b, x, emit_lanes(e->t.i32, lanes), "");
 	LLVMValueRef sixteen = constant_like(bits, e, e->t.i32, 16);
-	LLVMValueRef odd = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, bits, sixteen, ""), constant_like(bits, e, e->t.i32, 1), "");
+	LLVMValueRef odd = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, bits, sixteen, ""),
+					constant_like(bits, e, e->t.i32, 1), "");
 	LLVMValueRef up = LLVMBuildAdd(e->b, odd, constant_like(bits, e, e->t.i32, 0x7fff), "");
 	LLVMValueRef rounded = LLVMBuildLShr(e->b, LLVMBuildAdd(e->b, bits, up, ""), sixteen, "");
 	LLVMValueRef nan = LLVMBuildFCmp(e->b, LLVMRealUNO, x, x, "");
@@ -112,7 +116,9 @@ static LLVMValueRef to_storage(struct emit *e, enum normc_elem elem, LLVMValueRe
 
 LLVMValueRef emit_round(struct emit *e, enum normc_elem elem, LLVMValueRef value)
 {
-	return elem == NORMC_F16 || elem == NORMC_BF16 ? from_storage(e, elem, to_storage(e, elem, value)) : value;
+	return elem == NORMC_F16 || elem == NORMC_BF16
+			       ? from_storage(e, elem, to_storage(e, elem, value))
+			       : value;
 }
 
 static unsigned alignment(enum normc_elem elem)
@@ -121,10 +127,11 @@ static unsigned alignment(enum normc_elem elem)
 }
 
 /* Addresses of lanes `stride` elements apart. */
-static LLVMValueRef lane_addresses(struct emit *e, LLVMTypeRef type, LLVMValueRef address, const struct index *x,
-				   LLVMValueRef stride)
+static LLVMValueRef lane_addresses(struct emit *e, LLVMTypeRef type, LLVMValueRef address,
+				   const struct index *x, LLVMValueRef stride)
 {
-	LLVMValueRef steps = LLVMBuildMul(e->b, emit_lane_numbers(e, x->lanes), emit_splat(e, stride, x->lanes), "");
+	LLVMValueRef steps = LLVMBuildMul(e->b, emit_lane_numbers(e, x->lanes),
+					  emit_splat(e, stride, x->lanes), "");
 	return LLVMBuildGEP2(e->b, type, address, &steps, 1, "");
 }
 
@@ -133,8 +140,8 @@ static LLVMValueRef all_lanes(const struct emit *e, const struct index *x)
 	return x->mask ? x->mask : emit_splat(e, LLVMConstInt(e->t.i1, 1, 0), x->lanes);
 }
 
-static LLVMValueRef load_lanes(struct emit *e, enum normc_elem elem, LLVMValueRef address, const struct index *x,
-			       const struct dim *stride)
+static LLVMValueRef load_lanes(struct emit *e, enum normc_elem elem, LLVMValueRef address,
+			       const struct index *x, const struct dim *stride)
 {
 	LLVMTypeRef scalar = emit_storage_type(e, elem), vector = emit_lanes(scalar, x->lanes);
 	LLVMValueRef align = LLVMConstInt(e->t.i32, alignment(elem), 0);
@@ -145,15 +152,17 @@ static LLVMValueRef load_lanes(struct emit *e, enum normc_elem elem, LLVMValueRe
 			return v;
 		}
 		LLVMValueRef args[4] = {address, align, x->mask, LLVMConstNull(vector)};
-		return emit_intrinsic(e, "llvm.masked.load", (LLVMTypeRef[]){vector, e->t.ptr}, 2, args, 4);
+		return emit_intrinsic(e, "llvm.masked.load", (LLVMTypeRef[]){vector, e->t.ptr}, 2,
+				      args, 4);
 	}
 	LLVMValueRef addresses = lane_addresses(e, scalar, address, x, emit_dim(e, stride));
 	LLVMValueRef args[4] = {addresses, align, all_lanes(e, x), LLVMConstNull(vector)};
-	return emit_intrinsic(e, "llvm.masked.gather", (LLVMTypeRef[]){vector, LLVMTypeOf(addresses)}, 2, args, 4);
+	return emit_intrinsic(e, "llvm.masked.gather",
+			      (LLVMTypeRef[]){vector, LLVMTypeOf(addresses)}, 2, args, 4);
 }
 
-LLVMValueRef emit_load_at(struct emit *e, enum normc_elem elem, LLVMValueRef address, const struct index *x,
-			  const struct dim *stride)
+LLVMValueRef emit_load_at(struct emit *e, enum normc_elem elem, LLVMValueRef address,
+			  const struct index *x, const struct dim *stride)
 {
 	bool same = stride && dim_is(stride, 0);
 	if (x->lanes > 1 && !same)
@@ -163,8 +172,8 @@ LLVMValueRef emit_load_at(struct emit *e, enum normc_elem elem, LLVMValueRef add
 	return emit_splat(e, from_storage(e, elem, v), x->lanes);
 }
 
-void emit_store_at(struct emit *e, enum normc_elem elem, LLVMValueRef address, const struct index *x,
-		   const struct dim *stride, LLVMValueRef value)
+void emit_store_at(struct emit *e, enum normc_elem elem, LLVMValueRef address,
+		   const struct index *x, const struct dim *stride, LLVMValueRef value)
 {
 	LLVMTypeRef scalar = emit_storage_type(e, elem);
 	value = to_storage(e, elem, value);
@@ -176,12 +185,14 @@ void emit_store_at(struct emit *e, enum normc_elem elem, LLVMValueRef address, c
 	LLVMTypeRef vector = LLVMTypeOf(value);
 	if (!stride || dim_is(stride, 1)) {
 		LLVMValueRef args[4] = {value, address, align, x->mask};
-		emit_intrinsic(e, "llvm.masked.store", (LLVMTypeRef[]){vector, e->t.ptr}, 2, args, 4);
+		emit_intrinsic(e, "llvm.masked.store", (LLVMTypeRef[]){vector, e->t.ptr}, 2, args,
+			       4);
 		return;
 	}
 	LLVMValueRef addresses = lane_addresses(e, scalar, address, x, emit_dim(e, stride));
 	LLVMValueRef args[4] = {value, addresses, align, all_lanes(e, x)};
-	emit_intrinsic(e, "llvm.masked.scatter", (LLVMTypeRef[]){vector, LLVMTypeOf(addresses)}, 2, args, 4);
+	emit_intrinsic(e, "llvm.masked.scatter", (LLVMTypeRef[]){vector, LLVMTypeOf(addresses)}, 2,
+		       args, 4);
 }
 
 static const struct dim *lane_stride(const struct view *v, const struct index *x)
@@ -193,7 +204,8 @@ LLVMValueRef emit_load(struct emit *e, const struct node *n, const struct index 
 {
 	const struct view *v = &e->p->view[n->id];
 	enum normc_elem elem = e->p->buffers[v->buffer].elem;
-	LLVMValueRef address = emit_element(e, emit_storage_type(e, elem), emit_buffer(e, v->buffer), emit_offset(e, v, x));
+	LLVMValueRef address = emit_element(e, emit_storage_type(e, elem),
+					    emit_buffer(e, v->buffer), emit_offset(e, v, x));
 	return emit_load_at(e, elem, address, x, lane_stride(v, x));
 }
 
@@ -201,6 +213,7 @@ void emit_store(struct emit *e, const struct node *n, const struct index *x, LLV
 {
 	const struct view *v = &e->p->view[n->id];
 	enum normc_elem elem = e->p->buffers[v->buffer].elem;
-	LLVMValueRef address = emit_element(e, emit_storage_type(e, elem), emit_buffer(e, v->buffer), emit_offset(e, v, x));
+	LLVMValueRef address = emit_element(e, emit_storage_type(e, elem),
+					    emit_buffer(e, v->buffer), emit_offset(e, v, x));
 	emit_store_at(e, elem, address, x, lane_stride(v, x), value);
 }

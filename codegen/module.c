@@ -1,4 +1,5 @@
-/* A program to a module of LLVM IR: a function for each kernel, the functions of struct normc_module, the typed entry points. */
+/* A program to a module of LLVM IR: a function for each kernel, the functions of struct
+ * normc_module, the typed entry points. */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,16 +12,19 @@
 /* ---- functions ---- */
 
 /* Opens a function whose first parameter, or `frame`, leads to the symbols. */
-static LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result, LLVMTypeRef *params, unsigned n)
+static LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result,
+				   LLVMTypeRef *params, unsigned n)
 {
 	LLVMTypeRef type = LLVMFunctionType(result, params, n, 0);
 	e->function = LLVMGetNamedFunction(e->module, name);
 	if (!e->function)
 		e->function = LLVMAddFunction(e->module, name, type);
 	unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
-	LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(e->llvm, kind, 0));
+	LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex,
+				LLVMCreateEnumAttribute(e->llvm, kind, 0));
 	if (target_machine(e->target).vector == 16) {
-		LLVMAttributeRef wide = LLVMCreateStringAttribute(e->llvm, "prefer-vector-width", 19, "512", 3);
+		LLVMAttributeRef wide = LLVMCreateStringAttribute(e->llvm, "prefer-vector-width",
+								  19, "512", 3);
 		LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex, wide);
 	}
 	LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(e->llvm, e->function, "entry");
@@ -41,11 +45,14 @@ static LLVMValueRef field(struct emit *e, LLVMValueRef base, size_t offset)
 /* A frame on the stack, all zero but for the symbols. */
 static LLVMValueRef frame_for(struct emit *e, LLVMValueRef symbols)
 {
-	LLVMValueRef frame = LLVMBuildAlloca(e->entry, LLVMArrayType2(e->t.i64, sizeof(struct normc_frame) / 8), "frame");
+	LLVMValueRef frame = LLVMBuildAlloca(
+			e->entry, LLVMArrayType2(e->t.i64, sizeof(struct normc_frame) / 8),
+			"frame");
 	LLVMSetAlignment(frame, 16);
 	for (size_t at = 0; at < sizeof(struct normc_frame); at += 8) {
 		LLVMValueRef index = emit_i64(e, (int64_t)at);
-		LLVMBuildStore(e->entry, emit_i64(e, 0), LLVMBuildGEP2(e->entry, e->t.i8, frame, &index, 1, ""));
+		LLVMBuildStore(e->entry, emit_i64(e, 0),
+			       LLVMBuildGEP2(e->entry, e->t.i8, frame, &index, 1, ""));
 	}
 	LLVMValueRef index = emit_i64(e, offsetof(struct normc_frame, symbols));
 	LLVMBuildStore(e->entry, symbols, LLVMBuildGEP2(e->entry, e->t.i8, frame, &index, 1, ""));
@@ -90,7 +97,9 @@ static void emit_body(struct emit *e, struct schedule *s)
 		kernel_call(e, s);
 		break;
 	case KIND_region:
-		diag_error(e->context->diag, n->loc, NORMC_UNSUPPORTED, "If and Loop whose condition or trip count is not known at compile time");
+		diag_error(e->context->diag, n->loc, NORMC_UNSUPPORTED,
+			   "If and Loop whose condition or trip count is not known at compile "
+			   "time");
 		break;
 	default:
 		if (n->op == OP_concat)
@@ -141,7 +150,8 @@ static void mark(struct emit *e, uint32_t kernel)
 
 static void emit_run(struct emit *e, const struct compiled *c, const char *name)
 {
-	LLVMTypeRef params[3] = {e->t.ptr, e->t.i64, e->t.i64}, kernel = LLVMFunctionType(e->t.none, params, 3, 0);
+	LLVMTypeRef params[3] = {e->t.ptr, e->t.i64, e->t.i64},
+		    kernel = LLVMFunctionType(e->t.none, params, 3, 0);
 	LLVMSetLinkage(function_begin(e, name, e->t.i32, params, 1), LLVMInternalLinkage);
 	e->frame = LLVMGetParam(e->function, 0);
 	e->kernel = NULL;
@@ -150,7 +160,8 @@ static void emit_run(struct emit *e, const struct compiled *c, const char *name)
 		if (!c[i].function)
 			continue;
 		LLVMValueRef direct[3] = {e->frame, emit_i64(e, 0), emit_i64(e, 0)};
-		LLVMValueRef parallel[3] = {e->frame, c[i].function, emit_dim(e, c[i].schedule.tasks)};
+		LLVMValueRef parallel[3] = {e->frame, c[i].function,
+					    emit_dim(e, c[i].schedule.tasks)};
 		if (dim_is(c[i].schedule.tasks, 1))
 			LLVMBuildCall2(e->b, kernel, c[i].function, direct, 3, "");
 		else
@@ -169,7 +180,8 @@ static LLVMValueRef begin_with_symbols(struct emit *e, const char *name, LLVMTyp
 	return LLVMGetParam(e->function, 1);
 }
 
-/* dims(symbols, out): the outputs' extents; 1 if extents that must be equal are not, or one is negative. */
+/* dims(symbols, out): the outputs' extents; 1 if extents that must be equal are not, or one is
+ * negative. */
 static void emit_dims_function(struct emit *e, const char *name)
 {
 	const struct graph *g = e->p->graph;
@@ -180,10 +192,12 @@ static void emit_dims_function(struct emit *e, const char *name)
 		for (int32_t d = 0; d < g->outputs[i]->type.rank; d++) {
 			LLVMValueRef v = emit_dim(e, g->outputs[i]->type.dim[d]);
 			LLVMBuildStore(e->b, v, emit_element(e, e->t.i64, out, emit_i64(e, at++)));
-			bad = LLVMBuildOr(e->b, bad, LLVMBuildICmp(e->b, LLVMIntSLT, v, zero, ""), "");
+			bad = LLVMBuildOr(e->b, bad, LLVMBuildICmp(e->b, LLVMIntSLT, v, zero, ""),
+					  "");
 		}
 	for (uint32_t i = 0; i < e->context->n_equal; i++) {
-		LLVMValueRef a = emit_dim(e, e->context->equal[i].a), b = emit_dim(e, e->context->equal[i].b);
+		LLVMValueRef a = emit_dim(e, e->context->equal[i].a),
+			     b = emit_dim(e, e->context->equal[i].b);
 		bad = LLVMBuildOr(e->b, bad, LLVMBuildICmp(e->b, LLVMIntNE, a, b, ""), "");
 	}
 	LLVMBuildRet(e->b, LLVMBuildZExt(e->b, bad, e->t.i32, ""));
@@ -197,11 +211,14 @@ static void emit_sizes_function(struct emit *e, const struct compiled *c, const 
 		if (c[i].schedule.scratch)
 			scratch = emit_max(e, scratch, emit_dim(e, c[i].schedule.scratch));
 		if (c[i].scratch)
-			scratch = emit_max(e, scratch, LLVMBuildCall2(e->b, type, c[i].scratch, &e->frame, 1, ""));
+			scratch = emit_max(
+					e, scratch,
+					LLVMBuildCall2(e->b, type, c[i].scratch, &e->frame, 1, ""));
 	}
 	/* a vector may be read or written behind the last element */
 	LLVMValueRef spare = emit_i64(e, 256);
-	LLVMBuildStore(e->b, emit_add(e, emit_dim(e, e->p->workspace), spare), field(e, out, offsetof(struct normc_sizes, workspace)));
+	LLVMBuildStore(e->b, emit_add(e, emit_dim(e, e->p->workspace), spare),
+		       field(e, out, offsetof(struct normc_sizes, workspace)));
 	LLVMBuildStore(e->b, scratch, field(e, out, offsetof(struct normc_sizes, scratch)));
 	LLVMBuildRet(e->b, LLVMConstInt(e->t.i32, 0, 0));
 }
@@ -210,7 +227,8 @@ static void emit_flops_function(struct emit *e, const char *name)
 {
 	LLVMValueRef out = begin_with_symbols(e, name, e->t.none);
 	for (uint32_t i = 0; i < e->p->n_kernels; i++) {
-		LLVMValueRef v = LLVMBuildSIToFP(e->b, emit_dim(e, e->p->kernels[i]->flops), e->t.f64, "");
+		LLVMValueRef v = LLVMBuildSIToFP(e->b, emit_dim(e, e->p->kernels[i]->flops),
+						 e->t.f64, "");
 		LLVMBuildStore(e->b, v, emit_element(e, e->t.f64, out, emit_i64(e, i)));
 	}
 	LLVMBuildRetVoid(e->b);
@@ -248,21 +266,26 @@ static LLVMValueRef weights_symbol(struct emit *e)
 	return g;
 }
 
-/* Fills in a struct normc_module: code instead of data, since data with addresses would have to be writable. */
+/* Fills in a struct normc_module: code instead of data, since data with addresses would have to be
+ * writable. */
 static void emit_module_function(struct emit *e, const char *const *name)
 {
 	char symbol[1024];
-	static const size_t at[4] = {offsetof(struct normc_module, dims), offsetof(struct normc_module, sizes),
-				     offsetof(struct normc_module, flops), offsetof(struct normc_module, run)};
+	static const size_t at[4] = {
+			offsetof(struct normc_module, dims), offsetof(struct normc_module, sizes),
+			offsetof(struct normc_module, flops), offsetof(struct normc_module, run)};
 	struct bytes desc = descriptor_new(e->p, e->options);
 	snprintf(symbol, sizeof symbol, "%s_module", e->options->symbol);
 	LLVMTypeRef param = e->t.ptr;
 	function_begin(e, symbol, e->t.none, &param, 1);
 	LLVMValueRef out = LLVMGetParam(e->function, 0);
-	LLVMBuildStore(e->b, bytes_constant(e, desc.p, desc.n, "descriptor"), field(e, out, offsetof(struct normc_module, desc)));
-	LLVMBuildStore(e->b, weights_symbol(e), field(e, out, offsetof(struct normc_module, weights)));
+	LLVMBuildStore(e->b, bytes_constant(e, desc.p, desc.n, "descriptor"),
+		       field(e, out, offsetof(struct normc_module, desc)));
+	LLVMBuildStore(e->b, weights_symbol(e),
+		       field(e, out, offsetof(struct normc_module, weights)));
 	for (int i = 0; i < 4; i++)
-		LLVMBuildStore(e->b, LLVMGetNamedFunction(e->module, name[i]), field(e, out, at[i]));
+		LLVMBuildStore(e->b, LLVMGetNamedFunction(e->module, name[i]),
+			       field(e, out, at[i]));
 	LLVMBuildRetVoid(e->b);
 }
 
@@ -280,18 +303,23 @@ static bool reads_elements(const struct emit *e)
 static LLVMValueRef symbols_from_parameters(struct emit *e)
 {
 	uint32_t n = e->context->dims->n_symbols;
-	LLVMValueRef symbols = LLVMBuildAlloca(e->entry, LLVMArrayType2(e->t.i64, n + 1), "symbols");
+	LLVMValueRef symbols =
+			LLVMBuildAlloca(e->entry, LLVMArrayType2(e->t.i64, n + 1), "symbols");
 	for (uint32_t i = 0; i < n; i++) {
 		LLVMValueRef at = emit_i64(e, i);
-		LLVMBuildStore(e->entry, LLVMGetParam(e->function, i), LLVMBuildGEP2(e->entry, e->t.i64, symbols, &at, 1, ""));
+		LLVMBuildStore(e->entry, LLVMGetParam(e->function, i),
+			       LLVMBuildGEP2(e->entry, e->t.i64, symbols, &at, 1, ""));
 	}
 	return symbols;
 }
 
 static LLVMValueRef call_sizes(struct emit *e, const char *sizes, LLVMValueRef symbols)
 {
-	LLVMTypeRef params[2] = {e->t.ptr, e->t.ptr}, type = LLVMFunctionType(e->t.i32, params, 2, 0);
-	LLVMValueRef out = LLVMBuildAlloca(e->entry, LLVMArrayType2(e->t.i64, sizeof(struct normc_sizes) / 8), "sizes");
+	LLVMTypeRef params[2] = {e->t.ptr, e->t.ptr},
+		    type = LLVMFunctionType(e->t.i32, params, 2, 0);
+	LLVMValueRef out = LLVMBuildAlloca(e->entry,
+					   LLVMArrayType2(e->t.i64, sizeof(struct normc_sizes) / 8),
+					   "sizes");
 	LLVMValueRef args[2] = {symbols, out};
 	LLVMBuildCall2(e->b, type, LLVMGetNamedFunction(e->module, sizes), args, 2, "");
 	return out;
@@ -323,14 +351,17 @@ static void emit_workspace_entry(struct emit *e, const char *sizes)
 	}
 	LLVMValueRef out = call_sizes(e, sizes, symbols_from_parameters(e));
 	LLVMValueRef work = size_field(e, out, offsetof(struct normc_sizes, workspace));
-	LLVMBuildRet(e->b, LLVMBuildAdd(e->b, work, size_field(e, out, offsetof(struct normc_sizes, scratch)), ""));
+	LLVMBuildRet(e->b,
+		     LLVMBuildAdd(e->b, work,
+				  size_field(e, out, offsetof(struct normc_sizes, scratch)), ""));
 }
 
 static LLVMValueRef pointer_list(struct emit *e, uint32_t first, uint32_t n)
 {
 	LLVMValueRef list = LLVMBuildAlloca(e->entry, LLVMArrayType2(e->t.ptr, n + 1), "");
 	for (uint32_t i = 0; i < n; i++)
-		LLVMBuildStore(e->b, LLVMGetParam(e->function, first + i), emit_element(e, e->t.ptr, list, emit_i64(e, i)));
+		LLVMBuildStore(e->b, LLVMGetParam(e->function, first + i),
+			       emit_element(e, e->t.ptr, list, emit_i64(e, i)));
 	return list;
 }
 
@@ -341,7 +372,8 @@ static void emit_run_entry(struct emit *e, const char *sizes, const char *run)
 	uint32_t symbols = 0, n = g->n_inputs + g->n_outputs + beside + 1;
 	for (uint32_t i = 0; i < e->context->dims->n_symbols; i++)
 		symbols += !e->context->dims->symbols[i].element;
-	LLVMTypeRef *params = arena_new(e->context->arena, LLVMTypeRef, symbols + n), param = e->t.ptr;
+	LLVMTypeRef *params = arena_new(e->context->arena, LLVMTypeRef, symbols + n),
+		    param = e->t.ptr;
 	for (uint32_t i = 0; i < symbols + n; i++)
 		params[i] = i < symbols ? e->t.i64 : e->t.ptr;
 	char name[1024];
@@ -352,38 +384,49 @@ static void emit_run_entry(struct emit *e, const char *sizes, const char *run)
 		return;
 	}
 	LLVMValueRef values = symbols_from_parameters(e), frame = frame_for(e, values);
-	LLVMValueRef out = call_sizes(e, sizes, values), workspace = LLVMGetParam(e->function, symbols + n - 1);
+	LLVMValueRef out = call_sizes(e, sizes, values),
+		     workspace = LLVMGetParam(e->function, symbols + n - 1);
 	LLVMValueRef bytes = size_field(e, out, offsetof(struct normc_sizes, workspace));
-	LLVMValueRef weights = beside ? LLVMGetParam(e->function, symbols + n - 2) : weights_symbol(e);
+	LLVMValueRef weights =
+			beside ? LLVMGetParam(e->function, symbols + n - 2) : weights_symbol(e);
 	LLVMBuildStore(e->b, weights, field(e, frame, offsetof(struct normc_frame, weights)));
 	LLVMBuildStore(e->b, workspace, field(e, frame, offsetof(struct normc_frame, workspace)));
-	LLVMBuildStore(e->b, emit_element(e, e->t.i8, workspace, bytes), field(e, frame, offsetof(struct normc_frame, scratch)));
-	LLVMBuildStore(e->b, pointer_list(e, symbols, g->n_inputs), field(e, frame, offsetof(struct normc_frame, inputs)));
+	LLVMBuildStore(e->b, emit_element(e, e->t.i8, workspace, bytes),
+		       field(e, frame, offsetof(struct normc_frame, scratch)));
+	LLVMBuildStore(e->b, pointer_list(e, symbols, g->n_inputs),
+		       field(e, frame, offsetof(struct normc_frame, inputs)));
 	LLVMBuildStore(e->b, pointer_list(e, symbols + g->n_inputs, g->n_outputs),
 		       field(e, frame, offsetof(struct normc_frame, outputs)));
-	LLVMBuildStore(e->b, LLVMConstInt(e->t.i32, 1, 0), field(e, frame, offsetof(struct normc_frame, threads)));
+	LLVMBuildStore(e->b, LLVMConstInt(e->t.i32, 1, 0),
+		       field(e, frame, offsetof(struct normc_frame, threads)));
 	LLVMTypeRef type = LLVMFunctionType(e->t.i32, &param, 1, 0);
-	LLVMBuildRet(e->b, LLVMBuildCall2(e->b, type, LLVMGetNamedFunction(e->module, run), &frame, 1, ""));
+	LLVMBuildRet(e->b, LLVMBuildCall2(e->b, type, LLVMGetNamedFunction(e->module, run), &frame,
+					  1, ""));
 }
 
 /* ---- the whole ---- */
 
 static void open_types(struct emit *e)
 {
-	e->t = (struct emit_types){
-		.i1 = LLVMInt1TypeInContext(e->llvm), .i8 = LLVMInt8TypeInContext(e->llvm),
-		.i16 = LLVMInt16TypeInContext(e->llvm), .i32 = LLVMInt32TypeInContext(e->llvm),
-		.i64 = LLVMInt64TypeInContext(e->llvm), .f16 = LLVMHalfTypeInContext(e->llvm),
-		.f32 = LLVMFloatTypeInContext(e->llvm), .f64 = LLVMDoubleTypeInContext(e->llvm),
-		.ptr = LLVMPointerTypeInContext(e->llvm, 0), .none = LLVMVoidTypeInContext(e->llvm)};
+	e->t = (struct emit_types){.i1 = LLVMInt1TypeInContext(e->llvm),
+				   .i8 = LLVMInt8TypeInContext(e->llvm),
+				   .i16 = LLVMInt16TypeInContext(e->llvm),
+				   .i32 = LLVMInt32TypeInContext(e->llvm),
+				   .i64 = LLVMInt64TypeInContext(e->llvm),
+				   .f16 = LLVMHalfTypeInContext(e->llvm),
+				   .f32 = LLVMFloatTypeInContext(e->llvm),
+				   .f64 = LLVMDoubleTypeInContext(e->llvm),
+				   .ptr = LLVMPointerTypeInContext(e->llvm, 0),
+				   .none = LLVMVoidTypeInContext(e->llvm)};
 }
 
 static void emit_everything(struct emit *e)
 {
 	struct arena *a = e->context->arena;
 	const char *symbol = e->options->symbol;
-	const char *const name[4] = {arena_printf(a, "%s.dims", symbol), arena_printf(a, "%s.sizes", symbol),
-				     arena_printf(a, "%s.flops", symbol), arena_printf(a, "%s.run", symbol)};
+	const char *const name[4] = {
+			arena_printf(a, "%s.dims", symbol), arena_printf(a, "%s.sizes", symbol),
+			arena_printf(a, "%s.flops", symbol), arena_printf(a, "%s.run", symbol)};
 	struct compiled *c = arena_new(a, struct compiled, e->p->n_kernels + 1);
 	for (uint32_t i = 0; i < e->p->n_kernels; i++)
 		c[i] = compile_kernel(e, i);
@@ -398,7 +441,8 @@ static void emit_everything(struct emit *e)
 	emit_run_entry(e, name[1], name[3]);
 }
 
-struct emitted *codegen_emit(const struct program *p, struct target *target, const struct codegen_options *options)
+struct emitted *codegen_emit(const struct program *p, struct target *target,
+			     const struct codegen_options *options)
 {
 	struct arena *a = p->context->arena;
 	struct emitted *emitted = calloc(1, sizeof *emitted);
@@ -414,8 +458,12 @@ struct emitted *codegen_emit(const struct program *p, struct target *target, con
 	e.module = LLVMModuleCreateWithNameInContext(options->symbol, e.llvm);
 	e.b = LLVMCreateBuilderInContext(e.llvm);
 	e.entry = LLVMCreateBuilderInContext(e.llvm);
-	*emitted = (struct emitted){.context = e.llvm, .module = e.module, .target = target, .diag = p->context->diag,
-				    .symbol = options->symbol, .weights_inside = weights_inside(&e)};
+	*emitted = (struct emitted){.context = e.llvm,
+				    .module = e.module,
+				    .target = target,
+				    .diag = p->context->diag,
+				    .symbol = options->symbol,
+				    .weights_inside = weights_inside(&e)};
 	open_types(&e);
 	emit_everything(&e);
 	LLVMDisposeBuilder(e.b);

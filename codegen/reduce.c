@@ -9,7 +9,9 @@ LLVMValueRef combine_lanes(struct reduction *r, int32_t i, LLVMValueRef v)
 		LLVMValueRef pick[64];
 		for (int32_t k = 0; k < lanes; k++)
 			pick[k] = LLVMConstInt(e->t.i32, (unsigned)(k < half ? k + half : k), 0);
-		LLVMValueRef other = LLVMBuildShuffleVector(e->b, v, LLVMGetUndef(LLVMTypeOf(v)), LLVMConstVector(pick, (unsigned)lanes), "");
+		LLVMValueRef other =
+				LLVMBuildShuffleVector(e->b, v, LLVMGetUndef(LLVMTypeOf(v)),
+						       LLVMConstVector(pick, (unsigned)lanes), "");
 		v = r->combine(r, i, v, other);
 	}
 	return lanes == 1 ? v : LLVMBuildExtractElement(e->b, v, LLVMConstInt(e->t.i32, 0, 0), "");
@@ -23,7 +25,8 @@ struct nest {
 static void nest_begin(struct emit *e, struct nest *n, struct index *x, int32_t first, int32_t last)
 {
 	for (int32_t d = first; d < last; d++) {
-		loop_begin(e, &n->loop[d], emit_i64(e, 0), emit_dim(e, x->space->extent[d]), emit_i64(e, 1));
+		loop_begin(e, &n->loop[d], emit_i64(e, 0), emit_dim(e, x->space->extent[d]),
+			   emit_i64(e, 1));
 		x->at[d] = n->loop[d].i;
 	}
 }
@@ -65,7 +68,8 @@ static void finish_slots(struct reduction *r, LLVMValueRef *vector, LLVMValueRef
 		r->result[i] = LLVMBuildLoad2(e->b, type, scalar[i], "");
 		if (!vector[i])
 			continue;
-		LLVMValueRef lanes = LLVMBuildLoad2(e->b, emit_lanes(type, r->lanes), vector[i], "");
+		LLVMValueRef lanes =
+				LLVMBuildLoad2(e->b, emit_lanes(type, r->lanes), vector[i], "");
 		r->result[i] = r->combine(r, i, combine_lanes(r, i, lanes), r->result[i]);
 	}
 }
@@ -121,7 +125,9 @@ static void run_across(struct reduction *r)
 	accumulate(r, slot, r->x->lanes);
 	nest_end(e, &nest, first, last);
 	for (int32_t i = 0; i < r->n; i++)
-		r->result[i] = LLVMBuildLoad2(e->b, emit_lanes(LLVMTypeOf(r->start[i]), r->x->lanes), slot[i], "");
+		r->result[i] = LLVMBuildLoad2(e->b,
+					      emit_lanes(LLVMTypeOf(r->start[i]), r->x->lanes),
+					      slot[i], "");
 }
 
 void reduction_run(struct reduction *r)
@@ -132,7 +138,8 @@ void reduction_run(struct reduction *r)
 		run_along(r);
 }
 
-void inner_each(struct emit *e, struct index *x, bool across, int32_t lanes, void (*body)(struct emit *e, void *user), void *user)
+void inner_each(struct emit *e, struct index *x, bool across, int32_t lanes,
+		void (*body)(struct emit *e, void *user), void *user)
 {
 	int32_t first = x->space->n_outer, fast = x->space->rank - 1;
 	struct nest nest;
@@ -171,7 +178,8 @@ static bool unit_stride(const struct accesses *a, int32_t axis)
 	return false;
 }
 
-struct reduce_plan reduce_plan(struct emit *e, const struct node *input, uint32_t inner, bool reads_inner_in_epilogue)
+struct reduce_plan reduce_plan(struct emit *e, const struct node *input, uint32_t inner,
+			       bool reads_inner_in_epilogue)
 {
 	struct reduce_plan plan = {.lanes = 1};
 	const struct node *root = e->kernel->root;
@@ -200,7 +208,9 @@ struct reduce_plan reduce_plan(struct emit *e, const struct node *input, uint32_
 }
 
 void reduce_rows(struct emit *e, const struct reduce_plan *plan, struct schedule *s,
-		 void (*body)(struct emit *e, struct index *x, const struct reduce_plan *plan, void *user), void *user)
+		 void (*body)(struct emit *e, struct index *x, const struct reduce_plan *plan,
+			      void *user),
+		 void *user)
 {
 	struct dims *dims = e->context->dims;
 	struct index x = {.space = &plan->space, .lane = -1, .lanes = 1};
@@ -215,7 +225,8 @@ void reduce_rows(struct emit *e, const struct reduce_plan *plan, struct schedule
 		rows_end(e, &rows);
 		return;
 	}
-	/* the fastest outer dimension in pieces of one vector; the last piece is masked by a scalar loop */
+	/* the fastest outer dimension in pieces of one vector; the last piece is masked by a scalar
+	 * loop */
 	struct space pieces = plan->space;
 	const struct dim *n = pieces.extent[n_outer - 1], *lanes = dim_const(dims, plan->lanes);
 	pieces.extent[n_outer - 1] = dim_ceil_div(dims, n, lanes);
@@ -224,7 +235,8 @@ void reduce_rows(struct emit *e, const struct reduce_plan *plan, struct schedule
 	x.space = &plan->space;
 	LLVMValueRef from = emit_mul(e, x.at[n_outer - 1], emit_i64(e, plan->lanes));
 	LLVMValueRef to = emit_min(e, emit_add(e, from, emit_i64(e, plan->lanes)), emit_dim(e, n));
-	LLVMValueRef whole = LLVMBuildAnd(e->b, LLVMBuildSub(e->b, to, from, ""), emit_i64(e, -(int64_t)plan->lanes), "");
+	LLVMValueRef whole = LLVMBuildAnd(e->b, LLVMBuildSub(e->b, to, from, ""),
+					  emit_i64(e, -(int64_t)plan->lanes), "");
 	struct loop loop;
 	loop_begin(e, &loop, from, emit_add(e, from, whole), emit_i64(e, plan->lanes));
 	x.at[n_outer - 1] = loop.i;

@@ -1,4 +1,5 @@
-/* scalar_<op>: one function for each map operation of ops.def, on scalars or vectors in compute types. */
+/* scalar_<op>: one function for each map operation of ops.def, on scalars or vectors in compute
+ * types. */
 #include "emit.h"
 
 #include <math.h>
@@ -67,7 +68,8 @@ static LLVMValueRef intrinsic(struct emit *e, const char *name, LLVMValueRef *ar
 	return emit_intrinsic(e, name, &type, 1, args, n);
 }
 
-/* The C library's function, through the runtime: exact enough for any element type, one lane at a time. */
+/* The C library's function, through the runtime: exact enough for any element type, one lane at a
+ * time. */
 static LLVMValueRef library(struct emit *e, const char *name, LLVMValueRef *args, unsigned n)
 {
 	char symbol[64];
@@ -107,7 +109,8 @@ static LLVMValueRef scalar_sign(struct emit *e, const struct node *n, LLVMValueR
 	if (is_float(x)) { /* NaN stays NaN, zero stays zero */
 		LLVMValueRef up = LLVMBuildFCmp(e->b, LLVMRealOGT, x, zero, "");
 		LLVMValueRef down = LLVMBuildFCmp(e->b, LLVMRealOLT, x, zero, "");
-		return LLVMBuildSelect(e->b, up, real(e, x, 1), LLVMBuildSelect(e->b, down, real(e, x, -1), x, ""), "");
+		return LLVMBuildSelect(e->b, up, real(e, x, 1),
+				       LLVMBuildSelect(e->b, down, real(e, x, -1), x, ""), "");
 	}
 	LLVMValueRef nonzero = LLVMBuildICmp(e->b, LLVMIntNE, x, zero, "");
 	LLVMValueRef one = LLVMBuildZExt(e->b, nonzero, LLVMTypeOf(x), "");
@@ -117,11 +120,11 @@ static LLVMValueRef scalar_sign(struct emit *e, const struct node *n, LLVMValueR
 	return LLVMBuildSelect(e->b, negative, LLVMBuildNeg(e->b, one, ""), one, "");
 }
 
-#define ROUNDING(name, intrinsic_name)                                                                  \
-	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)          \
-	{                                                                                                  \
-		(void)n;                                                                                   \
-		return is_float(in[0]) ? intrinsic(e, intrinsic_name, in, 1) : in[0];                      \
+#define ROUNDING(name, intrinsic_name)                                                             \
+	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)  \
+	{                                                                                          \
+		(void)n;                                                                           \
+		return is_float(in[0]) ? intrinsic(e, intrinsic_name, in, 1) : in[0];              \
 	}
 ROUNDING(floor, "llvm.floor")
 ROUNDING(ceil, "llvm.ceil")
@@ -129,22 +132,22 @@ ROUNDING(round, "llvm.roundeven")
 ROUNDING(sqrt, "llvm.sqrt")
 
 /* Vector polynomials for f32 (and what is computed as f32), the C library for f64. */
-#define POLYNOMIAL(name)                                                                                \
-	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)          \
-	{                                                                                                  \
-		(void)n;                                                                                   \
-		return is_double(in[0]) ? library(e, #name, in, 1) : math_##name(e, in[0]);                \
+#define POLYNOMIAL(name)                                                                           \
+	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)  \
+	{                                                                                          \
+		(void)n;                                                                           \
+		return is_double(in[0]) ? library(e, #name, in, 1) : math_##name(e, in[0]);        \
 	}
 POLYNOMIAL(exp)
 POLYNOMIAL(log)
 POLYNOMIAL(tanh)
 POLYNOMIAL(erf)
 
-#define LIBRARY(name)                                                                                   \
-	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)          \
-	{                                                                                                  \
-		(void)n;                                                                                   \
-		return library(e, #name, in, 1);                                                           \
+#define LIBRARY(name)                                                                              \
+	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)  \
+	{                                                                                          \
+		(void)n;                                                                           \
+		return library(e, #name, in, 1);                                                   \
 	}
 LIBRARY(sin)
 LIBRARY(cos)
@@ -180,14 +183,16 @@ static LLVMValueRef scalar_isinf(struct emit *e, const struct node *n, LLVMValue
 	return a->negative ? LLVMBuildOr(e->b, up, down, "") : up;
 }
 
-/* Narrow and unsigned types wrap, as a conversion through a wider integer does; the widest saturate. */
+/* Narrow and unsigned types wrap, as a conversion through a wider integer does; the widest
+ * saturate. */
 static LLVMValueRef float_to_integer(struct emit *e, LLVMValueRef v, enum normc_elem to)
 {
 	int32_t lanes = emit_lane_count(v);
 	LLVMTypeRef result = emit_lanes(emit_storage_type(e, to), lanes);
 	LLVMTypeRef wide = to == NORMC_I32 || normc_elem_size(to) < 4 ? e->t.i32 : e->t.i64;
 	LLVMTypeRef types[2] = {emit_lanes(wide, lanes), LLVMTypeOf(v)};
-	v = emit_intrinsic(e, to == NORMC_U64 ? "llvm.fptoui.sat" : "llvm.fptosi.sat", types, 2, &v, 1);
+	v = emit_intrinsic(e, to == NORMC_U64 ? "llvm.fptoui.sat" : "llvm.fptosi.sat", types, 2, &v,
+			   1);
 	return LLVMBuildIntCast2(e->b, v, result, 1, "");
 }
 
@@ -197,21 +202,26 @@ static LLVMValueRef wrap_small(struct emit *e, LLVMValueRef v, enum normc_elem t
 	int bits = elem_bits(to);
 	if (bits >= 8)
 		return v;
-	LLVMValueRef shift = emit_splat(e, LLVMConstInt(e->t.i8, (unsigned)(8 - bits), 0), emit_lane_count(v));
+	LLVMValueRef shift = emit_splat(e, LLVMConstInt(e->t.i8, (unsigned)(8 - bits), 0),
+					emit_lane_count(v));
 	v = LLVMBuildShl(e->b, v, shift, "");
-	return elem_is_signed(to) ? LLVMBuildAShr(e->b, v, shift, "") : LLVMBuildLShr(e->b, v, shift, "");
+	return elem_is_signed(to) ? LLVMBuildAShr(e->b, v, shift, "")
+				  : LLVMBuildLShr(e->b, v, shift, "");
 }
 
-static LLVMValueRef integer_to(struct emit *e, LLVMValueRef v, enum normc_elem from, enum normc_elem to)
+static LLVMValueRef integer_to(struct emit *e, LLVMValueRef v, enum normc_elem from,
+			       enum normc_elem to)
 {
 	LLVMTypeRef type = emit_lanes(emit_compute_type(e, to), emit_lane_count(v));
 	bool is_signed = elem_is_signed(from) && from != NORMC_BOOL;
 	if (elem_is_float(to))
-		return is_signed ? LLVMBuildSIToFP(e->b, v, type, "") : LLVMBuildUIToFP(e->b, v, type, "");
+		return is_signed ? LLVMBuildSIToFP(e->b, v, type, "")
+				 : LLVMBuildUIToFP(e->b, v, type, "");
 	return wrap_small(e, LLVMBuildIntCast2(e->b, v, type, is_signed, ""), to);
 }
 
-LLVMValueRef emit_cast(struct emit *e, LLVMValueRef v, enum normc_elem from, enum normc_elem to, bool wrap)
+LLVMValueRef emit_cast(struct emit *e, LLVMValueRef v, enum normc_elem from, enum normc_elem to,
+		       bool wrap)
 {
 	int32_t lanes = emit_lane_count(v);
 	if (from == to)
@@ -223,8 +233,10 @@ LLVMValueRef emit_cast(struct emit *e, LLVMValueRef v, enum normc_elem from, enu
 		return wrap_small(e, float_to_integer(e, v, to), to);
 	LLVMTypeRef type = emit_lanes(emit_compute_type(e, to), lanes);
 	v = elem_is_float(from) ? LLVMBuildFPCast(e->b, v, type, "") : integer_to(e, v, from, to);
-	if (elem_is_float(to) && normc_elem_size(to) == 1) { /* rounding happens here: storing is then exact */
-		LLVMValueRef args[3] = {v, LLVMConstInt(e->t.i32, (unsigned)to, 0), LLVMConstInt(e->t.i32, wrap, 0)};
+	if (elem_is_float(to) &&
+	    normc_elem_size(to) == 1) { /* rounding happens here: storing is then exact */
+		LLVMValueRef args[3] = {v, LLVMConstInt(e->t.i32, (unsigned)to, 0),
+					LLVMConstInt(e->t.i32, wrap, 0)};
 		return emit_runtime_lanes(e, "normc_rt_round_small", e->t.f32, args, 3);
 	}
 	return v;
@@ -246,27 +258,32 @@ static LLVMValueRef scalar_bitcast(struct emit *e, const struct node *n, LLVMVal
 	return emit_load_at(e, n->type.elem, slot, &x, NULL);
 }
 
-#define ARITHMETIC(name, F, I)                                                                          \
-	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)          \
-	{                                                                                                  \
-		(void)n;                                                                                   \
-		return is_float(in[0]) ? LLVMBuild##F(e->b, in[0], in[1], "")                              \
-				       : LLVMBuild##I(e->b, in[0], in[1], "");                             \
+#define ARITHMETIC(name, F, I)                                                                     \
+	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)  \
+	{                                                                                          \
+		(void)n;                                                                           \
+		return is_float(in[0]) ? LLVMBuild##F(e->b, in[0], in[1], "")                      \
+				       : LLVMBuild##I(e->b, in[0], in[1], "");                     \
 	}
 ARITHMETIC(add, FAdd, Add)
 ARITHMETIC(sub, FSub, Sub)
 ARITHMETIC(mul, FMul, Mul)
 
-/* Divisor made safe: 1 where it is 0, and where the quotient would overflow; `bad` tells where it was 0. */
-static LLVMValueRef safe_divisor(struct emit *e, const struct node *n, LLVMValueRef *in, LLVMValueRef *bad)
+/* Divisor made safe: 1 where it is 0, and where the quotient would overflow; `bad` tells where it
+ * was 0. */
+static LLVMValueRef safe_divisor(struct emit *e, const struct node *n, LLVMValueRef *in,
+				 LLVMValueRef *bad)
 {
-	LLVMValueRef one = LLVMBuildSExt(e->b, LLVMConstAllOnes(LLVMTypeOf(LLVMBuildICmp(e->b, LLVMIntEQ, in[1], in[1], ""))),
+	LLVMValueRef one = LLVMBuildSExt(e->b,
+					 LLVMConstAllOnes(LLVMTypeOf(LLVMBuildICmp(
+							 e->b, LLVMIntEQ, in[1], in[1], ""))),
 					 LLVMTypeOf(in[1]), "");
 	one = LLVMBuildNeg(e->b, one, "");
 	*bad = LLVMBuildICmp(e->b, LLVMIntEQ, in[1], zero_like(in[1]), "");
 	LLVMValueRef d = LLVMBuildSelect(e->b, *bad, one, in[1], "");
 	if (elem_is_signed(n->type.elem)) { /* x / -1 is -x; INT_MIN / -1 would trap */
-		LLVMValueRef minus = LLVMBuildICmp(e->b, LLVMIntEQ, d, LLVMConstAllOnes(LLVMTypeOf(d)), "");
+		LLVMValueRef minus = LLVMBuildICmp(e->b, LLVMIntEQ, d,
+						   LLVMConstAllOnes(LLVMTypeOf(d)), "");
 		d = LLVMBuildSelect(e->b, minus, one, d, "");
 	}
 	return d;
@@ -279,7 +296,8 @@ static LLVMValueRef scalar_div(struct emit *e, const struct node *n, LLVMValueRe
 	LLVMValueRef bad, d = safe_divisor(e, n, in, &bad), q;
 	if (elem_is_signed(n->type.elem)) {
 		q = LLVMBuildSDiv(e->b, in[0], d, "");
-		LLVMValueRef minus = LLVMBuildICmp(e->b, LLVMIntEQ, in[1], LLVMConstAllOnes(LLVMTypeOf(d)), "");
+		LLVMValueRef minus = LLVMBuildICmp(e->b, LLVMIntEQ, in[1],
+						   LLVMConstAllOnes(LLVMTypeOf(d)), "");
 		q = LLVMBuildSelect(e->b, minus, LLVMBuildNeg(e->b, in[0], ""), q, "");
 	} else {
 		q = LLVMBuildUDiv(e->b, in[0], d, "");
@@ -287,14 +305,17 @@ static LLVMValueRef scalar_div(struct emit *e, const struct node *n, LLVMValueRe
 	return LLVMBuildSelect(e->b, bad, zero_like(q), q, "");
 }
 
-static LLVMValueRef integer_remainder(struct emit *e, const struct node *n, LLVMValueRef *in, bool floored)
+static LLVMValueRef integer_remainder(struct emit *e, const struct node *n, LLVMValueRef *in,
+				      bool floored)
 {
 	LLVMValueRef bad, d = safe_divisor(e, n, in, &bad), r;
 	if (elem_is_signed(n->type.elem)) {
 		r = LLVMBuildSRem(e->b, in[0], d, "");
 		LLVMValueRef zero = zero_like(r);
-		LLVMValueRef differ = LLVMBuildICmp(e->b, LLVMIntSLT, LLVMBuildXor(e->b, r, in[1], ""), zero, "");
-		LLVMValueRef adjust = LLVMBuildAnd(e->b, differ, LLVMBuildICmp(e->b, LLVMIntNE, r, zero, ""), "");
+		LLVMValueRef differ = LLVMBuildICmp(e->b, LLVMIntSLT,
+						    LLVMBuildXor(e->b, r, in[1], ""), zero, "");
+		LLVMValueRef adjust = LLVMBuildAnd(e->b, differ,
+						   LLVMBuildICmp(e->b, LLVMIntNE, r, zero, ""), "");
 		if (floored)
 			r = LLVMBuildSelect(e->b, adjust, LLVMBuildAdd(e->b, r, in[1], ""), r, "");
 	} else {
@@ -334,7 +355,8 @@ static LLVMValueRef scalar_pow(struct emit *e, const struct node *n, LLVMValueRe
 	bool integer = !is_float(in[0]);
 	if (integer) /* exact for results below 2^53 */
 		args[0] = emit_cast(e, in[0], n->type.elem, NORMC_F64, false);
-	args[1] = emit_cast(e, in[1], n->in[1]->type.elem, is_double(args[0]) ? NORMC_F64 : NORMC_F32, false);
+	args[1] = emit_cast(e, in[1], n->in[1]->type.elem,
+			    is_double(args[0]) ? NORMC_F64 : NORMC_F32, false);
 	LLVMValueRef y = library(e, "pow", args, 2);
 	return integer ? emit_cast(e, y, NORMC_F64, n->type.elem, false) : y;
 }
@@ -343,12 +365,14 @@ static LLVMValueRef scalar_pow(struct emit *e, const struct node *n, LLVMValueRe
 static LLVMValueRef choose(struct emit *e, const struct node *n, LLVMValueRef *in, bool larger)
 {
 	if (is_float(in[0])) {
-		LLVMValueRef first = LLVMBuildFCmp(e->b, larger ? LLVMRealOGT : LLVMRealOLT, in[0], in[1], "");
+		LLVMValueRef first = LLVMBuildFCmp(e->b, larger ? LLVMRealOGT : LLVMRealOLT, in[0],
+						   in[1], "");
 		LLVMValueRef nan = LLVMBuildFCmp(e->b, LLVMRealUNO, in[0], in[0], "");
 		return LLVMBuildSelect(e->b, LLVMBuildOr(e->b, first, nan, ""), in[0], in[1], "");
 	}
 	bool is_signed = elem_is_signed(n->type.elem);
-	LLVMIntPredicate p = larger ? (is_signed ? LLVMIntSGT : LLVMIntUGT) : (is_signed ? LLVMIntSLT : LLVMIntULT);
+	LLVMIntPredicate p = larger ? (is_signed ? LLVMIntSGT : LLVMIntUGT)
+				    : (is_signed ? LLVMIntSLT : LLVMIntULT);
 	return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, p, in[0], in[1], ""), in[0], in[1], "");
 }
 
@@ -362,11 +386,11 @@ static LLVMValueRef scalar_min(struct emit *e, const struct node *n, LLVMValueRe
 	return choose(e, n, in, false);
 }
 
-#define BITS(name, B)                                                                                   \
-	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)          \
-	{                                                                                                  \
-		(void)n;                                                                                   \
-		return LLVMBuild##B(e->b, in[0], in[1], "");                                               \
+#define BITS(name, B)                                                                              \
+	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)  \
+	{                                                                                          \
+		(void)n;                                                                           \
+		return LLVMBuild##B(e->b, in[0], in[1], "");                                       \
 	}
 BITS(and, And)
 BITS(or, Or)
@@ -376,11 +400,13 @@ static LLVMValueRef shift(struct emit *e, const struct node *n, LLVMValueRef *in
 {
 	LLVMTypeRef scalar = emit_storage_type(e, n->type.elem);
 	int32_t lanes = emit_lane_count(in[0]);
-	LLVMValueRef width = emit_splat(e, LLVMConstInt(scalar, LLVMGetIntTypeWidth(scalar), 0), lanes);
+	LLVMValueRef width =
+			emit_splat(e, LLVMConstInt(scalar, LLVMGetIntTypeWidth(scalar), 0), lanes);
 	LLVMValueRef legal = LLVMBuildICmp(e->b, LLVMIntULT, in[1], width, "");
 	LLVMValueRef by = LLVMBuildSelect(e->b, legal, in[1], zero_like(in[1]), "");
-	LLVMValueRef y = left ? LLVMBuildShl(e->b, in[0], by, "")
-		       : elem_is_signed(n->type.elem) ? LLVMBuildAShr(e->b, in[0], by, "") : LLVMBuildLShr(e->b, in[0], by, "");
+	LLVMValueRef y = left				? LLVMBuildShl(e->b, in[0], by, "")
+			 : elem_is_signed(n->type.elem) ? LLVMBuildAShr(e->b, in[0], by, "")
+							: LLVMBuildLShr(e->b, in[0], by, "");
 	return LLVMBuildSelect(e->b, legal, y, zero_like(y), "");
 }
 
@@ -405,14 +431,16 @@ static LLVMValueRef scalar_lt(struct emit *e, const struct node *n, LLVMValueRef
 {
 	bool is_signed = elem_is_signed(n->in[0]->type.elem);
 	return is_float(in[0]) ? LLVMBuildFCmp(e->b, LLVMRealOLT, in[0], in[1], "")
-			       : LLVMBuildICmp(e->b, is_signed ? LLVMIntSLT : LLVMIntULT, in[0], in[1], "");
+			       : LLVMBuildICmp(e->b, is_signed ? LLVMIntSLT : LLVMIntULT, in[0],
+					       in[1], "");
 }
 
 static LLVMValueRef scalar_le(struct emit *e, const struct node *n, LLVMValueRef *in)
 {
 	bool is_signed = elem_is_signed(n->in[0]->type.elem);
 	return is_float(in[0]) ? LLVMBuildFCmp(e->b, LLVMRealOLE, in[0], in[1], "")
-			       : LLVMBuildICmp(e->b, is_signed ? LLVMIntSLE : LLVMIntULE, in[0], in[1], "");
+			       : LLVMBuildICmp(e->b, is_signed ? LLVMIntSLE : LLVMIntULE, in[0],
+					       in[1], "");
 }
 
 static LLVMValueRef scalar_where(struct emit *e, const struct node *n, LLVMValueRef *in)

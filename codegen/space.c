@@ -1,4 +1,5 @@
-/* Which loops a kernel runs: dimensions of one logical shape, in physical order, merged where every access allows. */
+/* Which loops a kernel runs: dimensions of one logical shape, in physical order, merged where every
+ * access allows. */
 #include "emit.h"
 
 #include <string.h>
@@ -40,12 +41,15 @@ void view_order(const struct type *type, const struct view *v, int32_t *order)
 {
 	for (int32_t i = 0; i < type->rank; i++)
 		order[i] = i;
-	/* insertion sort by stride, largest first; strides of unknown size keep logical order among themselves */
+	/* insertion sort by stride, largest first; strides of unknown size keep logical order among
+	 * themselves */
 	for (int32_t i = 1; i < type->rank; i++)
 		for (int32_t k = i; k > 0; k--) {
 			const struct dim *a = v->stride[order[k - 1]], *b = v->stride[order[k]];
-			int64_t x = a->kind == DIM_CONST ? a->value : INT64_MAX, y = b->kind == DIM_CONST ? b->value : INT64_MAX;
-			if (dim_is(type->dim[order[k - 1]], 1) || dim_is(type->dim[order[k]], 1) || x >= y)
+			int64_t x = a->kind == DIM_CONST ? a->value : INT64_MAX,
+				y = b->kind == DIM_CONST ? b->value : INT64_MAX;
+			if (dim_is(type->dim[order[k - 1]], 1) || dim_is(type->dim[order[k]], 1) ||
+			    x >= y)
 				break;
 			int32_t t = order[k];
 			order[k] = order[k - 1];
@@ -53,21 +57,25 @@ void view_order(const struct type *type, const struct view *v, int32_t *order)
 		}
 }
 
-static bool mergeable(struct emit *e, const struct type *type, int32_t slow, int32_t fast, const struct accesses *a)
+static bool mergeable(struct emit *e, const struct type *type, int32_t slow, int32_t fast,
+		      const struct accesses *a)
 {
 	if (a->logical)
 		return false;
 	for (uint32_t i = 0; i < a->n; i++)
-		if (a->view[i]->stride[slow] != dim_mul(e->context->dims, a->view[i]->stride[fast], type->dim[fast]))
+		if (a->view[i]->stride[slow] !=
+		    dim_mul(e->context->dims, a->view[i]->stride[fast], type->dim[fast]))
 			return false;
 	return true;
 }
 
 /* Appends an axis; merges it into the last loop if `may`. The axis is the faster one. */
-static void append_axis(struct emit *e, struct space *s, const struct type *type, int32_t axis, bool merge)
+static void append_axis(struct emit *e, struct space *s, const struct type *type, int32_t axis,
+			bool merge)
 {
 	if (merge) {
-		s->extent[s->rank - 1] = dim_mul(e->context->dims, s->extent[s->rank - 1], type->dim[axis]);
+		s->extent[s->rank - 1] =
+				dim_mul(e->context->dims, s->extent[s->rank - 1], type->dim[axis]);
 		s->fast[s->rank - 1] = axis;
 		return;
 	}
@@ -75,8 +83,8 @@ static void append_axis(struct emit *e, struct space *s, const struct type *type
 	s->fast[s->rank++] = axis;
 }
 
-struct space space_new(struct emit *e, const struct type *type, const int32_t *order, uint32_t inner,
-		       const struct accesses *a, const struct accesses *inner_a)
+struct space space_new(struct emit *e, const struct type *type, const int32_t *order,
+		       uint32_t inner, const struct accesses *a, const struct accesses *inner_a)
 {
 	struct space s = {0};
 	for (int pass = 0; pass < 2; pass++) { /* outer axes, then inner ones */
@@ -85,9 +93,11 @@ struct space space_new(struct emit *e, const struct type *type, const int32_t *o
 		for (int32_t i = 0; i < type->rank; i++) {
 			int32_t axis = order[i];
 			bool is_inner = inner >> axis & 1;
-			if (is_inner != (pass == 1) || (dim_is(type->dim[axis], 1) && !all->logical))
+			if (is_inner != (pass == 1) ||
+			    (dim_is(type->dim[axis], 1) && !all->logical))
 				continue;
-			bool merge = s.rank > first && mergeable(e, type, s.fast[s.rank - 1], axis, all);
+			bool merge = s.rank > first &&
+				     mergeable(e, type, s.fast[s.rank - 1], axis, all);
 			append_axis(e, &s, type, axis, merge);
 		}
 		if (pass == 0)

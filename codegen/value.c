@@ -23,14 +23,16 @@ static LLVMValueRef remember(struct emit *e, const struct node *n, LLVMValueRef 
 	return value;
 }
 
-/* The index along a logical axis of the shape that the loops run over; i64, lanes if they lie along it. */
+/* The index along a logical axis of the shape that the loops run over; i64, lanes if they lie along
+ * it. */
 static LLVMValueRef axis_index(struct emit *e, const struct index *x, int32_t axis)
 {
 	for (int32_t i = 0; i < x->space->rank; i++)
 		if (x->space->fast[i] == axis) {
 			if (x->lane != i || x->lanes == 1)
 				return x->at[i];
-			return LLVMBuildAdd(e->b, emit_splat(e, x->at[i], x->lanes), emit_lane_numbers(e, x->lanes), "");
+			return LLVMBuildAdd(e->b, emit_splat(e, x->at[i], x->lanes),
+					    emit_lane_numbers(e, x->lanes), "");
 		}
 	return emit_i64(e, 0);
 }
@@ -51,34 +53,45 @@ static LLVMValueRef value_dims(struct emit *e, const struct node *n, const struc
 		return emit_splat(e, v, x->lanes);
 	LLVMValueRef i = axis_index(e, x, 0);
 	for (uint32_t k = 1; k < a->n; k++) {
-		LLVMValueRef here = LLVMBuildICmp(e->b, LLVMIntEQ, i, emit_splat(e, emit_i64(e, k), emit_lane_count(i)), "");
-		v = LLVMBuildSelect(e->b, here, emit_splat(e, emit_dim(e, a->value[k]), emit_lane_count(i)),
-				    emit_lane_count(v) == emit_lane_count(i) ? v : emit_splat(e, v, emit_lane_count(i)), "");
+		LLVMValueRef here = LLVMBuildICmp(e->b, LLVMIntEQ, i,
+						  emit_splat(e, emit_i64(e, k), emit_lane_count(i)),
+						  "");
+		v = LLVMBuildSelect(e->b, here,
+				    emit_splat(e, emit_dim(e, a->value[k]), emit_lane_count(i)),
+				    emit_lane_count(v) == emit_lane_count(i)
+						    ? v
+						    : emit_splat(e, v, emit_lane_count(i)),
+				    "");
 	}
 	return v;
 }
 
-/* An index from data: negative ones count from the end; one that is still outside is reported and replaced by 0. */
+/* An index from data: negative ones count from the end; one that is still outside is reported and
+ * replaced by 0. */
 static LLVMValueRef checked_index(struct emit *e, LLVMValueRef i, const struct dim *extent)
 {
 	int32_t lanes = emit_lane_count(i);
-	LLVMValueRef n = emit_splat(e, emit_dim(e, extent), lanes), zero = LLVMConstNull(LLVMTypeOf(i));
+	LLVMValueRef n = emit_splat(e, emit_dim(e, extent), lanes),
+		     zero = LLVMConstNull(LLVMTypeOf(i));
 	LLVMValueRef from_end = LLVMBuildAdd(e->b, i, n, "");
 	i = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, i, zero, ""), from_end, i, "");
 	LLVMValueRef bad = LLVMBuildICmp(e->b, LLVMIntUGE, i, n, "");
 	LLVMValueRef any = bad;
 	if (lanes > 1)
-		any = emit_intrinsic(e, "llvm.vector.reduce.or", (LLVMTypeRef[]){LLVMTypeOf(bad)}, 1, &bad, 1);
+		any = emit_intrinsic(e, "llvm.vector.reduce.or", (LLVMTypeRef[]){LLVMTypeOf(bad)},
+				     1, &bad, 1);
 	struct when w;
 	when_begin(e, &w, any);
-	LLVMValueRef args[3] = {e->frame, LLVMConstInt(e->t.i32, e->kernel_number, 0), LLVMConstInt(e->t.i32, NORMC_INVALID, 0)};
+	LLVMValueRef args[3] = {e->frame, LLVMConstInt(e->t.i32, e->kernel_number, 0),
+				LLVMConstInt(e->t.i32, NORMC_INVALID, 0)};
 	emit_runtime(e, "normc_rt_fail", e->t.none, args, 3);
 	when_end(e, &w);
 	return LLVMBuildSelect(e->b, bad, zero, i, "");
 }
 
 /* Element of `data` at an offset that may differ from lane to lane. */
-static LLVMValueRef load_gathered(struct emit *e, const struct node *data, LLVMValueRef offset, const struct index *x)
+static LLVMValueRef load_gathered(struct emit *e, const struct node *data, LLVMValueRef offset,
+				  const struct index *x)
 {
 	const struct view *v = &e->p->view[data->id];
 	enum normc_elem elem = e->p->buffers[v->buffer].elem;
@@ -92,18 +105,24 @@ static LLVMValueRef load_gathered(struct emit *e, const struct node *data, LLVMV
 	for (int32_t i = 0; i < lanes; i++) {
 		LLVMValueRef at = LLVMConstInt(e->t.i32, (unsigned)i, 0);
 		LLVMValueRef one = LLVMBuildExtractElement(e->b, offset, at, "");
-		LLVMValueRef value = emit_load_at(e, elem, emit_element(e, type, base, one), &scalar, NULL);
+		LLVMValueRef value = emit_load_at(e, elem, emit_element(e, type, base, one),
+						  &scalar, NULL);
 		all = LLVMBuildInsertElement(e->b, all, value, at, "");
 	}
 	return all;
 }
 
-static LLVMValueRef add_term(struct emit *e, LLVMValueRef sum, LLVMValueRef i, const struct dim *stride)
+static LLVMValueRef add_term(struct emit *e, LLVMValueRef sum, LLVMValueRef i,
+			     const struct dim *stride)
 {
-	int32_t lanes = emit_lane_count(i) > emit_lane_count(sum) ? emit_lane_count(i) : emit_lane_count(sum);
+	int32_t lanes = emit_lane_count(i) > emit_lane_count(sum) ? emit_lane_count(i)
+								  : emit_lane_count(sum);
 	LLVMValueRef step = emit_dim(e, stride);
-	LLVMValueRef term = emit_lane_count(i) == 1 ? emit_mul(e, i, step)
-						    : LLVMBuildMul(e->b, i, emit_splat(e, step, emit_lane_count(i)), "");
+	LLVMValueRef term =
+			emit_lane_count(i) == 1
+					? emit_mul(e, i, step)
+					: LLVMBuildMul(e->b, i,
+						       emit_splat(e, step, emit_lane_count(i)), "");
 	if (emit_lane_count(term) != lanes)
 		term = emit_splat(e, term, lanes);
 	if (emit_lane_count(sum) != lanes)
@@ -124,7 +143,8 @@ static LLVMValueRef value_gather(struct emit *e, const struct node *n, const str
 	if (index->type.elem != NORMC_I64)
 		chosen = emit_cast(e, chosen, index->type.elem, NORMC_I64, false);
 	LLVMValueRef offset = emit_dim(e, v->offset), row;
-	bool along = false; /* lanes lie along a dimension of data other than the axis, at stride 1 */
+	bool along = false; /* lanes lie along a dimension of data other than the axis, at stride 1
+			     */
 	for (int32_t i = 0; i < data->type.rank; i++) {
 		int32_t from = i < axis ? i : i + extra - 1;
 		if (i == axis)
@@ -141,14 +161,17 @@ static LLVMValueRef value_gather(struct emit *e, const struct node *n, const str
 	offset = add_term(e, offset, row, v->stride[axis]);
 	if (along && emit_lane_count(offset) == 1) {
 		enum normc_elem elem = e->p->buffers[v->buffer].elem;
-		LLVMValueRef address = emit_element(e, emit_storage_type(e, elem), emit_buffer(e, v->buffer), offset);
+		LLVMValueRef address = emit_element(e, emit_storage_type(e, elem),
+						    emit_buffer(e, v->buffer), offset);
 		return emit_load_at(e, elem, address, x, NULL);
 	}
-	return emit_lane_count(offset) == x->lanes ? load_gathered(e, data, offset, x)
-						   : emit_splat(e, load_gathered(e, data, offset, x), x->lanes);
+	return emit_lane_count(offset) == x->lanes
+			       ? load_gathered(e, data, offset, x)
+			       : emit_splat(e, load_gathered(e, data, offset, x), x->lanes);
 }
 
-static LLVMValueRef value_gather_elements(struct emit *e, const struct node *n, const struct index *x)
+static LLVMValueRef value_gather_elements(struct emit *e, const struct node *n,
+					  const struct index *x)
 {
 	const struct node *data = n->in[0];
 	const struct view *v = &e->p->view[data->id];
@@ -160,7 +183,8 @@ static LLVMValueRef value_gather_elements(struct emit *e, const struct node *n, 
 	for (int32_t i = 0; i < data->type.rank; i++)
 		if (i != axis)
 			offset = add_term(e, offset, axis_index(e, x, i), v->stride[i]);
-	offset = add_term(e, offset, checked_index(e, chosen, data->type.dim[axis]), v->stride[axis]);
+	offset = add_term(e, offset, checked_index(e, chosen, data->type.dim[axis]),
+			  v->stride[axis]);
 	return load_gathered(e, data, offset, x);
 }
 

@@ -1,4 +1,5 @@
-/* The weights block: constants as they are, and packed for the micro-kernels, streamed to a file in order. */
+/* The weights block: constants as they are, and packed for the micro-kernels, streamed to a file in
+ * order. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +19,8 @@ static void put(struct writer *w, const void *p, uint64_t bytes)
 	while (w->ok && bytes) {
 		ssize_t n = write(w->file, from, bytes < (1 << 30) ? (size_t)bytes : 1 << 30);
 		if (n <= 0) {
-			w->ok = diag_error(w->diag, (struct loc){0}, NORMC_IO, "cannot write the weights");
+			w->ok = diag_error(w->diag, (struct loc){0}, NORMC_IO,
+					   "cannot write the weights");
 			return;
 		}
 		from += n;
@@ -46,14 +48,16 @@ static int64_t row_offset(const struct pack *pack, int64_t k)
 }
 
 /* One panel row: columns [first, first + width), zeros behind the last. */
-static void pack_row(const struct pack *pack, const unsigned char *from, int64_t first, size_t size, unsigned char *to)
+static void pack_row(const struct pack *pack, const unsigned char *from, int64_t first, size_t size,
+		     unsigned char *to)
 {
 	int64_t left = pack->n - first, n = left < pack->width ? left : pack->width;
 	if (pack->stride_n == 1)
 		memcpy(to, from + (size_t)first * size, (size_t)n * size);
 	else
 		for (int64_t j = 0; j < n; j++)
-			memcpy(to + (size_t)j * size, from + (size_t)((first + j) * pack->stride_n) * size, size);
+			memcpy(to + (size_t)j * size,
+			       from + (size_t)((first + j) * pack->stride_n) * size, size);
 	memset(to + (size_t)n * size, 0, (size_t)(pack->width - n) * size);
 }
 
@@ -67,14 +71,16 @@ static void put_packed(struct writer *w, const struct weight *weight, size_t siz
 		k *= pack->extent[i];
 	unsigned char *panel = malloc((size_t)(k * pack->width) * size + 1);
 	if (!panel) {
-		w->ok = diag_error(w->diag, weight->node->loc, NORMC_LIMIT, "no memory to pack a weight");
+		w->ok = diag_error(w->diag, weight->node->loc, NORMC_LIMIT,
+				   "no memory to pack a weight");
 		return;
 	}
 	for (int64_t b = 0; b < pack->batch; b++)
 		for (int64_t first = 0; first < pack->n; first += pack->width) {
 			for (int64_t i = 0; i < k; i++) {
 				int64_t at = b * pack->stride_batch + row_offset(pack, i);
-				pack_row(pack, data + (size_t)at * size, first, size, panel + (size_t)(i * pack->width) * size);
+				pack_row(pack, data + (size_t)at * size, first, size,
+					 panel + (size_t)(i * pack->width) * size);
 			}
 			put(w, panel, (uint64_t)(k * pack->width) * size);
 		}

@@ -84,7 +84,8 @@ void *arena_alloc(struct arena *arena, size_t n, size_t size)
 	bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
 	if (bytes > arena->left) {
 		if (bytes > arena->next_bytes / 4)
-			return block_new(arena, bytes); /* its own block; the current one stays in use */
+			return block_new(arena,
+					 bytes); /* its own block; the current one stays in use */
 		arena->free = block_new(arena, arena->next_bytes);
 		arena->left = arena->next_bytes;
 		if (arena->next_bytes < LARGEST_BLOCK)

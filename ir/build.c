@@ -1,5 +1,5 @@
-/* Short builders.  They add the broadcasts, reshapes and casts that the strict operations of ops.def want, and skip
- * those that would change nothing. */
+/* Short builders.  They add the broadcasts, reshapes and casts that the strict operations of
+ * ops.def want, and skip those that would change nothing. */
 #include "graph.h"
 
 #include <string.h>
@@ -17,7 +17,8 @@ static bool same_shape(const struct type *a, int32_t rank, const struct dim *con
 	return a->rank == rank && !memcmp(a->dim, dim, (size_t)rank * sizeof *dim);
 }
 
-struct node *build_broadcast(struct graph *g, struct node *a, int32_t rank, const struct dim *const *dim)
+struct node *build_broadcast(struct graph *g, struct node *a, int32_t rank,
+			     const struct dim *const *dim)
 {
 	if (node_is_poison(a) || same_shape(&a->type, rank, dim))
 		return a;
@@ -27,7 +28,8 @@ struct node *build_broadcast(struct graph *g, struct node *a, int32_t rank, cons
 		const struct dim *padded[MAX_RANK];
 		int32_t lead = rank - a->type.rank;
 		for (int32_t i = 0; i < rank; i++)
-			padded[i] = i < lead ? dim_const(g->context->dims, 1) : a->type.dim[i - lead];
+			padded[i] = i < lead ? dim_const(g->context->dims, 1)
+					     : a->type.dim[i - lead];
 		a = build_reshape(g, a, rank, padded);
 		if (node_is_poison(a) || same_shape(&a->type, rank, dim))
 			return a;
@@ -91,7 +93,8 @@ struct node *build_cast(struct graph *g, struct node *a, enum normc_elem to)
 	return graph_node(g, OP_cast, &a, 1, ATTR(cast, {.to = to}));
 }
 
-struct node *build_reshape(struct graph *g, struct node *a, int32_t rank, const struct dim *const *dim)
+struct node *build_reshape(struct graph *g, struct node *a, int32_t rank,
+			   const struct dim *const *dim)
 {
 	if (node_is_poison(a) || same_shape(&a->type, rank, dim))
 		return a;
@@ -175,7 +178,8 @@ struct node *build_concat(struct graph *g, struct node *const *in, uint32_t n, i
 
 struct node *build_gather(struct graph *g, struct node *data, struct node *index, int32_t axis)
 {
-	return graph_node(g, OP_gather, (struct node *[]){data, index}, 2, ATTR(axis, {.axis = axis}));
+	return graph_node(g, OP_gather, (struct node *[]){data, index}, 2,
+			  ATTR(axis, {.axis = axis}));
 }
 
 struct node *build_reduce(struct graph *g, enum op op, struct node *a, uint32_t axes, bool keep)
@@ -234,7 +238,9 @@ static struct node *matmul_batched(struct graph *g, struct node *a, struct node 
 		}
 	for (int32_t i = 0; i < rank - 2; i++) {
 		const struct dim *x = shape[0][i], *y = shape[1][i];
-		const struct dim *d = dim_is(x, 1) ? y : dim_is(y, 1) ? x : graph_same_extent(g, x, y);
+		const struct dim *d = dim_is(x, 1)   ? y
+				      : dim_is(y, 1) ? x
+						     : graph_same_extent(g, x, y);
 		shape[0][i] = shape[1][i] = d;
 	}
 	for (int k = 0; k < 2; k++)
@@ -247,7 +253,8 @@ struct node *build_matmul(struct graph *g, struct node *a, struct node *b)
 	if (node_is_poison(a) || node_is_poison(b))
 		return node_is_poison(a) ? a : b;
 	if (!a->type.rank || !b->type.rank) {
-		diag_error(g->context->diag, g->at, NORMC_INVALID, "a matrix product needs operands of rank 1 or more");
+		diag_error(g->context->diag, g->at, NORMC_INVALID,
+			   "a matrix product needs operands of rank 1 or more");
 		return graph_poison(g);
 	}
 	bool row = a->type.rank == 1, column = b->type.rank == 1;
@@ -255,14 +262,16 @@ struct node *build_matmul(struct graph *g, struct node *a, struct node *b)
 		a = build_unsqueeze(g, a, 1);
 	if (column)
 		b = build_unsqueeze(g, b, 2);
-	struct node *y = b->type.rank == 2 && a->type.rank > 2 ? matmul_flat(g, a, b) : matmul_batched(g, a, b);
+	struct node *y = b->type.rank == 2 && a->type.rank > 2 ? matmul_flat(g, a, b)
+							       : matmul_batched(g, a, b);
 	if (node_is_poison(y) || (!row && !column))
 		return y;
 	int32_t rank = y->type.rank;
 	return build_squeeze(g, y, (row ? 1u << (rank - 2) : 0) | (column ? 1u << (rank - 1) : 0));
 }
 
-struct node *build_conv(struct graph *g, struct node *x, struct node *w, const struct attr_conv *attr)
+struct node *build_conv(struct graph *g, struct node *x, struct node *w,
+			const struct attr_conv *attr)
 {
 	return graph_node(g, OP_conv, (struct node *[]){x, w}, 2, (union attr){.conv = attr});
 }
@@ -272,8 +281,8 @@ struct node *build_pool(struct graph *g, enum op op, struct node *x, const struc
 	return graph_node(g, op, &x, 1, (union attr){.pool = attr});
 }
 
-struct node *build_norm(struct graph *g, struct node *x, struct node *gamma, struct node *beta, struct node *mean,
-			struct node *variance, const struct attr_norm *attr)
+struct node *build_norm(struct graph *g, struct node *x, struct node *gamma, struct node *beta,
+			struct node *mean, struct node *variance, const struct attr_norm *attr)
 {
 	struct node *in[5] = {x};
 	uint32_t n = 1;
@@ -288,7 +297,8 @@ struct node *build_norm(struct graph *g, struct node *x, struct node *gamma, str
 	return graph_node(g, OP_norm, in, n, (union attr){.norm = attr});
 }
 
-struct node *build_call(struct graph *g, struct node *const *in, uint32_t n, const struct attr_call *attr)
+struct node *build_call(struct graph *g, struct node *const *in, uint32_t n,
+			const struct attr_call *attr)
 {
 	return graph_node(g, OP_call, in, n, (union attr){.call = attr});
 }
@@ -325,12 +335,15 @@ struct node *build_iota(struct graph *g, const struct type *type, int32_t axis)
 	return graph_node(g, OP_iota, NULL, 0, (union attr){.iota = &attr});
 }
 
-struct node *build_pad(struct graph *g, struct node *a, struct node *value, const struct attr_pad *attr)
+struct node *build_pad(struct graph *g, struct node *a, struct node *value,
+		       const struct attr_pad *attr)
 {
 	bool nothing = true;
 	if (node_is_poison(a))
 		return a;
 	for (int32_t i = 0; i < a->type.rank; i++)
 		nothing = nothing && dim_is(attr->before[i], 0) && dim_is(attr->after[i], 0);
-	return nothing ? a : graph_node(g, OP_pad, (struct node *[]){a, value}, 2, (union attr){.pad = attr});
+	return nothing ? a
+		       : graph_node(g, OP_pad, (struct node *[]){a, value}, 2,
+				    (union attr){.pad = attr});
 }

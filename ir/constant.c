@@ -4,8 +4,8 @@
 #include "eval.h"
 #include "graph.h"
 
-/* Two constants of one type are one node when their bytes are equal, so the type must be part of the draft: graph_node
- * infers types from attributes, and a constant's comes with it. */
+/* Two constants of one type are one node when their bytes are equal, so the type must be part of
+ * the draft: graph_node infers types from attributes, and a constant's comes with it. */
 struct node *build_constant(struct graph *g, const struct type *type, const void *p, uint64_t bytes)
 {
 	struct attr_data data = {.type = *type, .p = p, .bytes = bytes};

@@ -46,8 +46,8 @@ static struct node *clone_region(struct graph *to, const struct node *old, struc
 	return graph_node(to, old->op, in, old->n_in, (union attr){.region = &attr});
 }
 
-static struct node *copy_node(struct graph *to, const struct node *old, struct node **in, rewrite_rule *rule,
-			      void *user)
+static struct node *copy_node(struct graph *to, const struct node *old, struct node **in,
+			      rewrite_rule *rule, void *user)
 {
 	if (old->op == OP_input) {
 		struct node *n = graph_input(to, old->attr.port->name, &old->type);

@@ -29,14 +29,16 @@ static void report(struct diag *diag, struct loc loc, const char *severity, cons
 		diag->sink(diag->user, severity, line);
 }
 
-static void report_error(struct diag *diag, struct loc loc, enum normc_status status, const char *text)
+static void report_error(struct diag *diag, struct loc loc, enum normc_status status,
+			 const char *text)
 {
 	if (!diag->errors++)
 		diag->status = status;
 	report(diag, loc, "error", text);
 }
 
-bool diag_error(struct diag *diag, struct loc loc, enum normc_status status, const char *format, ...)
+bool diag_error(struct diag *diag, struct loc loc, enum normc_status status, const char *format,
+		...)
 {
 	char text[600];
 	va_list args;
@@ -68,7 +70,8 @@ void diag_note(struct diag *diag, const char *format, ...)
 	report(diag, (struct loc){0}, "note", text);
 }
 
-bool diag_bug(struct diag *diag, struct loc loc, const char *file, int line, const char *format, ...)
+bool diag_bug(struct diag *diag, struct loc loc, const char *file, int line, const char *format,
+	      ...)
 {
 	char text[400], all[600];
 	va_list args;
@@ -76,7 +79,8 @@ bool diag_bug(struct diag *diag, struct loc loc, const char *file, int line, con
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	const char *slash = strrchr(file, '/');
-	snprintf(all, sizeof all, "internal error at %s:%d: %s", slash ? slash + 1 : file, line, text);
+	snprintf(all, sizeof all, "internal error at %s:%d: %s", slash ? slash + 1 : file, line,
+		 text);
 	report_error(diag, loc, NORMC_BUG, all);
 	return false;
 }

@@ -1,9 +1,11 @@
 /* Errors with a place in the model.
  *
- *	bert.onnx: error: node 17 '/encoder/Softmax_3' (Softmax, opset 13): axis 4 is out of range for rank 3
+ *	bert.onnx: error: node 17 '/encoder/Softmax_3' (Softmax, opset 13): axis 4 is out of range
+ *for rank 3
  *
- * diag_error returns false, so that a check reads `return diag_error(...)`.  A wrong model or argument is a
- * diag_error; our own mistake is bug().  Errors are sticky: the first one decides the status.
+ * diag_error returns false, so that a check reads `return diag_error(...)`.  A wrong model or
+ *argument is a diag_error; our own mistake is bug().  Errors are sticky: the first one decides the
+ *status.
  */
 #ifndef NORMC_IR_DIAG_H
 #define NORMC_IR_DIAG_H
@@ -26,12 +28,12 @@ struct source {
 };
 
 struct diag {
-	const char *file; /* shown in front; may be NULL */
+	const char *file;	      /* shown in front; may be NULL */
 	const struct source *sources; /* [0] is unused */
 	uint32_t n_sources;
 	uint32_t errors, warnings;
 	enum normc_status status; /* of the first error */
-	char first[500];          /* text of the first error, with its place */
+	char first[500];	  /* text of the first error, with its place */
 	/* Receives every line; may be NULL. `severity` is "error", "warning" or "note". */
 	void (*sink)(void *user, const char *severity, const char *line);
 	void *user;
@@ -39,16 +41,16 @@ struct diag {
 
 enum { DIAG_MAX_ERRORS = 20 }; /* more are counted, not shown */
 
-bool diag_error(struct diag *diag, struct loc loc, enum normc_status status, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+bool diag_error(struct diag *diag, struct loc loc, enum normc_status status, const char *format,
+		...) __attribute__((format(printf, 4, 5)));
 void diag_warning(struct diag *diag, struct loc loc, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+		__attribute__((format(printf, 3, 4)));
 void diag_note(struct diag *diag, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* An error of ours: reports NORMC_BUG with file and line; returns false. */
 #define bug(diag, loc, ...) diag_bug(diag, loc, __FILE__, __LINE__, __VA_ARGS__)
-bool diag_bug(struct diag *diag, struct loc loc, const char *file, int line, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
+bool diag_bug(struct diag *diag, struct loc loc, const char *file, int line, const char *format,
+	      ...) __attribute__((format(printf, 5, 6)));
 
 /* "node 17 '/encoder/Softmax_3' (Softmax, opset 13)" into `text`; "" if there is no source. */
 void diag_place(const struct diag *diag, struct loc loc, char *text, size_t size);

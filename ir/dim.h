@@ -45,8 +45,8 @@ struct dim {
 /* Where a symbol's value is found at run time. */
 struct symbol {
 	const char *name; /* "" if it has none */
-	uint32_t input;   /* graph input */
-	uint32_t index;   /* dimension, or element if `element` */
+	uint32_t input;	  /* graph input */
+	uint32_t index;	  /* dimension, or element if `element` */
 	bool element;
 };
 

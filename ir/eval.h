@@ -1,8 +1,9 @@
-/* The interpreter: what every operation means, in plain loops.  It is the oracle for constant folding, for
- * every rewrite and for compiled code, so it is written to be read, not to be fast.
+/* The interpreter: what every operation means, in plain loops.  It is the oracle for constant
+ * folding, for every rewrite and for compiled code, so it is written to be read, not to be fast.
  *
- * Values are held as double (floating-point element types) or int64_t (integers, bool; u64 by its bits).
- * EVAL_EXACT computes in fp64 throughout.  EVAL_ROUND rounds each result to its element type, as compiled code does.
+ * Values are held as double (floating-point element types) or int64_t (integers, bool; u64 by its
+ * bits). EVAL_EXACT computes in fp64 throughout.  EVAL_ROUND rounds each result to its element
+ * type, as compiled code does.
  */
 #ifndef NORMC_IR_EVAL_H
 #define NORMC_IR_EVAL_H
@@ -24,17 +25,20 @@ enum eval_mode { EVAL_EXACT, EVAL_ROUND };
 
 struct eval; /* one evaluation */
 
-/* Values for the symbols (indexed by number; may be NULL if there are none) and the graph's inputs. Results live in `arena`.
- * Reports errors (a symbol that makes a negative extent, an index out of range) to the graph's diag and returns false. */
-bool eval_graph(const struct graph *g, enum eval_mode mode, const int64_t *symbols, const struct tensor *in,
-		struct tensor *out, struct arena *arena);
+/* Values for the symbols (indexed by number; may be NULL if there are none) and the graph's inputs.
+ * Results live in `arena`. Reports errors (a symbol that makes a negative extent, an index out of
+ * range) to the graph's diag and returns false. */
+bool eval_graph(const struct graph *g, enum eval_mode mode, const int64_t *symbols,
+		const struct tensor *in, struct tensor *out, struct arena *arena);
 
-/* Evaluates one node from its operands' values, for constant folding; the type must have fixed extents. */
-bool eval_node(const struct graph *g, const struct node *n, enum eval_mode mode, const struct tensor *in, struct tensor *out,
-	       struct arena *arena);
+/* Evaluates one node from its operands' values, for constant folding; the type must have fixed
+ * extents. */
+bool eval_node(const struct graph *g, const struct node *n, enum eval_mode mode,
+	       const struct tensor *in, struct tensor *out, struct arena *arena);
 
 /* Between tensors in memory (layout of struct normc_tensor) and the interpreter. */
-struct tensor tensor_load(struct arena *arena, enum normc_elem elem, int32_t rank, const int64_t *dim, const void *data);
+struct tensor tensor_load(struct arena *arena, enum normc_elem elem, int32_t rank,
+			  const int64_t *dim, const void *data);
 /* Converts with rounding; `data` has count * normc_elem_size(elem) bytes. */
 void tensor_store(const struct tensor *t, void *data);
 /* Rounds a double to the element type and back. */

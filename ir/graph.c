@@ -103,8 +103,9 @@ static struct node *tracked_node(struct graph *g, const struct node *draft)
 	for (int64_t i = 0; i < n; i++)
 		constant = constant && dim_is_const(draft->ints[i]);
 	if (!constant)
-		return draft->type.elem == NORMC_I64 ? build_dims(g, draft->type.rank, (uint32_t)n, draft->ints)
-						     : NULL;
+		return draft->type.elem == NORMC_I64
+				       ? build_dims(g, draft->type.rank, (uint32_t)n, draft->ints)
+				       : NULL;
 	size_t size = normc_elem_size(draft->type.elem);
 	unsigned char *p = arena_alloc(g->context->arena, (size_t)n, size);
 	for (int64_t i = 0; i < n; i++) /* little-endian: the low bytes come first */
@@ -112,12 +113,17 @@ static struct node *tracked_node(struct graph *g, const struct node *draft)
 	return build_constant(g, &draft->type, p, (uint64_t)n * size);
 }
 
-struct node *graph_node(struct graph *g, enum op op, struct node *const *in, uint32_t n_in, union attr attr)
+struct node *graph_node(struct graph *g, enum op op, struct node *const *in, uint32_t n_in,
+			union attr attr)
 {
 	for (uint32_t i = 0; i < n_in; i++)
 		if (node_is_poison(in[i]))
 			return in[i];
-	struct node draft = {.op = op, .n_in = n_in, .in = (struct node **)in, .attr = attr, .loc = g->at};
+	struct node draft = {.op = op,
+			     .n_in = n_in,
+			     .in = (struct node **)in,
+			     .attr = attr,
+			     .loc = g->at};
 	if (!infer_type(g, &draft, &draft.type))
 		return graph_poison(g);
 	struct node *same = table_find(g->table, &draft);
@@ -197,13 +203,14 @@ const struct dim *graph_same_extent(struct graph *g, const struct dim *a, const 
 	if (a == b)
 		return a;
 	if (dim_is_const(a) && dim_is_const(b)) {
-		diag_error(c->diag, g->at, NORMC_INVALID, "extents %lld and %lld differ", (long long)a->value,
-			   (long long)b->value);
+		diag_error(c->diag, g->at, NORMC_INVALID, "extents %lld and %lld differ",
+			   (long long)a->value, (long long)b->value);
 		return a;
 	}
 	const struct dim *keep = dim_is_const(b) ? b : a;
 	for (uint32_t i = 0; i < c->n_equal; i++)
-		if ((c->equal[i].a == a && c->equal[i].b == b) || (c->equal[i].a == b && c->equal[i].b == a))
+		if ((c->equal[i].a == a && c->equal[i].b == b) ||
+		    (c->equal[i].a == b && c->equal[i].b == a))
 			return keep;
 	PUSH(c->arena, c->equal, c->n_equal, ((struct dim_pair){a, b}));
 	return keep;

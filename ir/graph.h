@@ -1,12 +1,12 @@
 /* The graph form: typed SSA in construction order, which is a topological order.
  *
- * A graph only grows.  The builder infers types, finds equal nodes (hash-consing: building the same thing twice
- * returns the first), and turns integer values that it can track (shapes) into `dims` or constants at once.  It does
- * nothing else: rules live in passes/.  Passes make a new graph (graph_copy_into and graph_rewrite); dead nodes
- * are those that nobody copied.
+ * A graph only grows.  The builder infers types, finds equal nodes (hash-consing: building the same
+ * thing twice returns the first), and turns integer values that it can track (shapes) into `dims`
+ * or constants at once.  It does nothing else: rules live in passes/.  Passes make a new graph
+ * (graph_copy_into and graph_rewrite); dead nodes are those that nobody copied.
  *
- * Errors are sticky: the builder reports a wrong operand with the current location and returns a poison node;
- * building on poison gives poison silently.
+ * Errors are sticky: the builder reports a wrong operand with the current location and returns a
+ * poison node; building on poison gives poison silently.
  */
 #ifndef NORMC_IR_GRAPH_H
 #define NORMC_IR_GRAPH_H
@@ -22,8 +22,11 @@ struct context {
 	struct arena *arena; /* lives as long as the graphs */
 	struct dims *dims;
 	struct diag *diag;
-	/* Pairs of extents that the model takes to be equal (broadcasts of unknown extents); checked at run time. */
-	struct dim_pair { const struct dim *a, *b; } *equal;
+	/* Pairs of extents that the model takes to be equal (broadcasts of unknown extents);
+	 * checked at run time. */
+	struct dim_pair {
+		const struct dim *a, *b;
+	} * equal;
 	uint32_t n_equal;
 };
 
@@ -33,7 +36,8 @@ struct node {
 	uint32_t n_in;
 	struct node **in;
 	union attr attr;
-	struct type type; /* of the only result; operations with several: elem NONE, see node_result */
+	struct type type; /* of the only result; operations with several: elem NONE, see node_result
+			   */
 	struct loc loc;
 	/* Tracked contents of small integer tensors (i32, i64, bool; rank 0 or 1), else NULL */
 	const struct dim *const *ints;
@@ -57,7 +61,8 @@ struct graph {
 struct graph *graph_new(struct context *context, const char *name);
 
 /* The general builder: infers, shares, tracks.  `attr` is copied when a new node is made. */
-struct node *graph_node(struct graph *g, enum op op, struct node *const *in, uint32_t n_in, union attr attr);
+struct node *graph_node(struct graph *g, enum op op, struct node *const *in, uint32_t n_in,
+			union attr attr);
 
 /* Inputs and outputs. A new input is always a new node. */
 struct node *graph_input(struct graph *g, const char *name, const struct type *type);
@@ -71,20 +76,24 @@ static inline bool node_is_poison(const struct node *n)
 	return n->op == OP_poison;
 }
 
-/* Result type `index` of an operation with several results (call, if, loop), or of one (index 0). */
+/* Result type `index` of an operation with several results (call, if, loop), or of one (index 0).
+ */
 const struct type *node_result(const struct node *n, uint32_t index);
 uint32_t node_n_results(const struct node *n);
 
-/* ---- short builders (build.c); operands of binary ones are broadcast against each other as in numpy ---- */
+/* ---- short builders (build.c); operands of binary ones are broadcast against each other as in
+ * numpy ---- */
 struct node *build_unary(struct graph *g, enum op op, struct node *a);
 struct node *build_binary(struct graph *g, enum op op, struct node *a, struct node *b);
 struct node *build_where(struct graph *g, struct node *condition, struct node *a, struct node *b);
 struct node *build_cast(struct graph *g, struct node *a, enum normc_elem to);
-struct node *build_reshape(struct graph *g, struct node *a, int32_t rank, const struct dim *const *dim);
+struct node *build_reshape(struct graph *g, struct node *a, int32_t rank,
+			   const struct dim *const *dim);
 struct node *build_reshape_fixed(struct graph *g, struct node *a, int32_t rank, const int64_t *dim);
 struct node *build_transpose(struct graph *g, struct node *a, const int32_t *perm);
 /* numpy broadcasting of `a` to a shape of the same or higher rank */
-struct node *build_broadcast(struct graph *g, struct node *a, int32_t rank, const struct dim *const *dim);
+struct node *build_broadcast(struct graph *g, struct node *a, int32_t rank,
+			     const struct dim *const *dim);
 /* inserts (or removes) extents 1; axes of the result (of the input), bit mask */
 struct node *build_unsqueeze(struct graph *g, struct node *a, uint32_t axes);
 struct node *build_squeeze(struct graph *g, struct node *a, uint32_t axes);
@@ -96,19 +105,24 @@ struct node *build_gather(struct graph *g, struct node *data, struct node *index
 struct node *build_reduce(struct graph *g, enum op op, struct node *a, uint32_t axes, bool keep);
 struct node *build_mean(struct graph *g, struct node *a, uint32_t axes, bool keep);
 struct node *build_softmax(struct graph *g, struct node *a, int32_t axis, bool log);
-struct node *build_matmul(struct graph *g, struct node *a, struct node *b); /* numpy matmul, any ranks >= 1 */
-struct node *build_conv(struct graph *g, struct node *x, struct node *w, const struct attr_conv *attr);
+struct node *build_matmul(struct graph *g, struct node *a,
+			  struct node *b); /* numpy matmul, any ranks >= 1 */
+struct node *build_conv(struct graph *g, struct node *x, struct node *w,
+			const struct attr_conv *attr);
 struct node *build_pool(struct graph *g, enum op op, struct node *x, const struct attr_pool *attr);
 /* inputs NULL where the attribute says there is none */
-struct node *build_norm(struct graph *g, struct node *x, struct node *gamma, struct node *beta, struct node *mean,
-			struct node *variance, const struct attr_norm *attr);
-struct node *build_call(struct graph *g, struct node *const *in, uint32_t n, const struct attr_call *attr);
+struct node *build_norm(struct graph *g, struct node *x, struct node *gamma, struct node *beta,
+			struct node *mean, struct node *variance, const struct attr_norm *attr);
+struct node *build_call(struct graph *g, struct node *const *in, uint32_t n,
+			const struct attr_call *attr);
 struct node *build_part(struct graph *g, struct node *a, uint32_t index);
 struct node *build_dims(struct graph *g, int32_t rank, uint32_t n, const struct dim *const *value);
 struct node *build_iota(struct graph *g, const struct type *type, int32_t axis);
-struct node *build_pad(struct graph *g, struct node *a, struct node *value, const struct attr_pad *attr);
+struct node *build_pad(struct graph *g, struct node *a, struct node *value,
+		       const struct attr_pad *attr);
 /* constants: `p` is borrowed; build_number makes a scalar (rank 0) of any element type */
-struct node *build_constant(struct graph *g, const struct type *type, const void *p, uint64_t bytes);
+struct node *build_constant(struct graph *g, const struct type *type, const void *p,
+			    uint64_t bytes);
 struct node *build_number(struct graph *g, enum normc_elem elem, double value);
 struct node *build_integer(struct graph *g, enum normc_elem elem, int64_t value);
 
@@ -120,20 +134,23 @@ int64_t node_n_ints(const struct node *n);
 /* Tracked contents as plain numbers: false unless all are constant. At most `max`. */
 bool node_const_ints(const struct node *n, int64_t *value, int64_t max, int64_t *count);
 
-/* Declares two extents equal; returns the one to use. Reports an error if they are constants that differ. */
+/* Declares two extents equal; returns the one to use. Reports an error if they are constants that
+ * differ. */
 const struct dim *graph_same_extent(struct graph *g, const struct dim *a, const struct dim *b);
 
-/* infer.c: sets type (and nothing else) of a node whose op, in and attr are set; false after a report. */
+/* infer.c: sets type (and nothing else) of a node whose op, in and attr are set; false after a
+ * report. */
 bool infer_type(struct graph *g, struct node *n, struct type *type);
 /* track.c: what is tracked of it, or NULL. */
 const struct dim *const *track_ints(struct graph *g, const struct node *n);
 
 /* ---- copying (copy.c) ---- */
 
-/* Calls rule for every live node of `from` in order, with operands already in `to`; what it returns (in `to`) stands for
- * the node.  A NULL return copies the node unchanged.  Inputs and outputs keep names and order; regions are
- * rewritten with the same rule. */
-typedef struct node *rewrite_rule(struct graph *to, const struct node *old, struct node *const *in, void *user);
+/* Calls rule for every live node of `from` in order, with operands already in `to`; what it returns
+ * (in `to`) stands for the node.  A NULL return copies the node unchanged.  Inputs and outputs keep
+ * names and order; regions are rewritten with the same rule. */
+typedef struct node *rewrite_rule(struct graph *to, const struct node *old, struct node *const *in,
+				  void *user);
 struct graph *graph_rewrite(const struct graph *from, rewrite_rule *rule, void *user);
 /* Copies one node with other operands. */
 struct node *graph_clone(struct graph *to, const struct node *old, struct node *const *in);
@@ -146,7 +163,8 @@ uint32_t *graph_uses(const struct graph *g, struct arena *arena);
 /* Checks order, operands, attributes and types; reports each fault as bug(). */
 bool graph_verify(const struct graph *g);
 /* Prints the text form; constants above `max_elements` print as a hash. Writes through `put`. */
-void graph_print(const struct graph *g, uint32_t max_elements, void (*put)(void *user, const char *s), void *user);
+void graph_print(const struct graph *g, uint32_t max_elements,
+		 void (*put)(void *user, const char *s), void *user);
 /* Parses the text form; NULL after a report. `text` ends with NUL. */
 struct graph *graph_parse(struct context *context, const char *text);
 

@@ -1,8 +1,10 @@
-/* The kernel form: a list of kernels over planned buffers.  passes/ makes it of a graph (lower.c), codegen/ reads it.
+/* The kernel form: a list of kernels over planned buffers.  passes/ makes it of a graph (lower.c),
+ * codegen/ reads it.
  *
- * A kernel computes one value, its root, for all elements of the root's shape.  What lies between the root and the
- * buffers is fused: map operations around at most one anchor.  From root to anchor all values have the root's shape
- * (epilogue); from the anchor to its buffers the anchor's input's shape (prologue).
+ * A kernel computes one value, its root, for all elements of the root's shape.  What lies between
+ * the root and the buffers is fused: map operations around at most one anchor.  From root to anchor
+ * all values have the root's shape (epilogue); from the anchor to its buffers the anchor's input's
+ * shape (prologue).
  */
 #ifndef NORMC_IR_KERNEL_H
 #define NORMC_IR_KERNEL_H
@@ -14,10 +16,11 @@ enum buffer_kind { BUFFER_INPUT, BUFFER_OUTPUT, BUFFER_WEIGHT, BUFFER_WORK };
 struct buffer {
 	enum buffer_kind kind;
 	enum normc_elem elem;
-	uint32_t index;          /* INPUT, OUTPUT: position; WEIGHT: in program->weights */
-	const struct dim *count; /* elements */
-	const struct dim *offset; /* WORK: bytes into the workspace, 64-byte aligned; set by the plan */
-	uint32_t first, last;    /* WORK: kernels between which it is live */
+	uint32_t index;		  /* INPUT, OUTPUT: position; WEIGHT: in program->weights */
+	const struct dim *count;  /* elements */
+	const struct dim *offset; /* WORK: bytes into the workspace, 64-byte aligned; set by the
+				     plan */
+	uint32_t first, last;	  /* WORK: kernels between which it is live */
 };
 
 /* A strided value in a buffer; offset and strides count elements. */
@@ -27,15 +30,17 @@ struct view {
 	const struct dim *stride[MAX_RANK];
 };
 
-/* A constant in the weights block. Packed ones are laid out for the micro-kernel, see struct pack. */
+/* A constant in the weights block. Packed ones are laid out for the micro-kernel, see struct pack.
+ */
 struct weight {
 	const struct node *node; /* OP_constant */
-	uint64_t offset, bytes;  /* in the block; 64-byte aligned */
+	uint64_t offset, bytes;	 /* in the block; 64-byte aligned */
 	const struct pack *pack; /* NULL: as it is */
 };
 
-/* A matrix B[batch][k][n] as panels: element (b, k, n) goes to [b][n / width][k][n % width]; missing columns
- * are 0. The source is read through strides; k may be several nested indices (a convolution's taps and channels). */
+/* A matrix B[batch][k][n] as panels: element (b, k, n) goes to [b][n / width][k][n % width];
+ * missing columns are 0. The source is read through strides; k may be several nested indices (a
+ * convolution's taps and channels). */
 enum { MAX_CONTRACTED = 4 };
 struct pack {
 	int64_t batch, n, width;
@@ -48,19 +53,29 @@ struct kernel {
 	struct node *root;
 	struct node *anchor; /* NULL: a map */
 	struct loc loc;
-	const char *name;    /* "n17_softmax" */
+	const char *name; /* "n17_softmax" */
 	const struct dim *flops;
-	bool nothing_to_do;  /* its operands were written in place; it only keeps buffers alive */
+	bool nothing_to_do; /* its operands were written in place; it only keeps buffers alive */
 	const struct panels *panels; /* contraction and convolution: how B is stored */
-	/* regions: the programs of the sub-graphs, which share the workspace */
-	struct program *region[2];
+	const struct region *region;  /* if and loop */
+};
+
+/* What the kernel of an if or a loop has besides.  Operands and results lie dense and row-major. */
+struct region {
+	/* the sub-graphs; the second is NULL for a loop */
+	struct program *program[2];
+	struct view *result; /* where each result goes, read by somebody or not */
+	uint32_t workspace;  /* buffer: the programs' workspace */
+	uint32_t *spare;     /* loop: a second buffer for each carried value */
+	uint32_t n_spare;
 };
 
 /* Operand B of a contraction. */
 struct panels {
-	bool packed;        /* in panels of `width` columns, otherwise in place through the operand's view */
-	int32_t width;      /* columns of a panel */
-	uint32_t buffer;    /* that holds the panels (a weight, or work filled by a pack kernel) */
+	bool packed; /* in panels of `width` columns, otherwise in place through the operand's view
+		      */
+	int32_t width;	 /* columns of a panel */
+	uint32_t buffer; /* that holds the panels (a weight, or work filled by a pack kernel) */
 };
 
 struct program {
@@ -69,7 +84,8 @@ struct program {
 	struct buffer *buffers;
 	uint32_t n_buffers;
 	struct view *view; /* by node id; .buffer == NO_BUFFER: fused, never in memory */
-	uint32_t *group;   /* by node id: the kernel that computes it (root, anchor and what is fused), or NO_KERNEL */
+	uint32_t *group;   /* by node id: the kernel that computes it (root, anchor and what is
+			      fused), or NO_KERNEL */
 	struct kernel **kernels;
 	uint32_t n_kernels;
 	struct weight *weights;
@@ -83,7 +99,7 @@ struct program {
 
 /* What lowering must know of the machine. */
 struct machine {
-	int32_t vector;  /* f32 lanes of a vector: 16, 8 or 4 */
+	int32_t vector;	 /* f32 lanes of a vector: 16, 8 or 4 */
 	int32_t vectors; /* vector registers: 32 or 16 */
 };
 

@@ -1,9 +1,10 @@
 /* Groups nodes into kernels, from the outputs backwards.
  *
- * A node joins the kernel of its readers when all of them are in that one kernel and read it element by element: in the
- * epilogue (between anchor and root) or in the prologue (between buffers and a reduction, softmax or norm).  A
- * kernel has one anchor at most; a second one becomes a kernel of its own.  Because every reader is inside, nothing outside
- * can lie between the two in execution order, so kernels stay in node order.
+ * A node joins the kernel of its readers when all of them are in that one kernel and read it
+ * element by element: in the epilogue (between anchor and root) or in the prologue (between buffers
+ * and a reduction, softmax or norm).  A kernel has one anchor at most; a second one becomes a
+ * kernel of its own.  Because every reader is inside, nothing outside can lie between the two in
+ * execution order, so kernels stay in node order.
  */
 #include "lower.h"
 
@@ -21,8 +22,8 @@ struct fuse {
 static bool is_anchor(const struct node *n)
 {
 	enum op_kind k = op_info[n->op].kind;
-	return k == KIND_reduce || k == KIND_softmax || k == KIND_norm || k == KIND_contract || k == KIND_conv ||
-	       k == KIND_window;
+	return k == KIND_reduce || k == KIND_softmax || k == KIND_norm || k == KIND_contract ||
+	       k == KIND_conv || k == KIND_window;
 }
 
 static bool has_prologue(const struct node *n)
@@ -34,8 +35,8 @@ static bool has_prologue(const struct node *n)
 /* Computed element by element wherever it is wanted. */
 static bool is_inline(const struct node *n)
 {
-	return (op_info[n->op].kind == KIND_map && n->op != OP_copy) || n->op == OP_iota || n->op == OP_gather ||
-	       n->op == OP_gather_elements;
+	return (op_info[n->op].kind == KIND_map && n->op != OP_copy) || n->op == OP_iota ||
+	       n->op == OP_gather || n->op == OP_gather_elements;
 }
 
 static bool may_join(const struct fuse *f, const struct node *n)

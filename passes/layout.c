@@ -26,7 +26,8 @@ bool order_equal(const struct order *a, const struct order *b, int32_t rank)
 	return !memcmp(a->axis, b->axis, (size_t)rank * sizeof a->axis[0]);
 }
 
-void order_strides(struct dims *dims, const struct type *type, const struct order *order, const struct dim **stride)
+void order_strides(struct dims *dims, const struct type *type, const struct order *order,
+		   const struct dim **stride)
 {
 	const struct dim *step = dim_const(dims, 1);
 	for (int32_t i = type->rank; i-- > 0;) {
@@ -56,8 +57,8 @@ static struct spans spans_of(const struct type *type, const struct dim *const *s
 }
 
 /* from[f0, f1) and to[t0, t1) hold the same number of elements: gives strides to the latter. */
-static bool split_group(struct dims *dims, const struct spans *from, int32_t f0, int32_t f1, struct spans *to, int32_t t0,
-			int32_t t1)
+static bool split_group(struct dims *dims, const struct spans *from, int32_t f0, int32_t f1,
+			struct spans *to, int32_t t0, int32_t t1)
 {
 	for (int32_t i = f0; i + 1 < f1; i++)
 		if (from->stride[i] != dim_mul(dims, from->stride[i + 1], from->extent[i + 1]))
@@ -75,8 +76,9 @@ static bool multiple(struct dims *dims, const struct dim *a, const struct dim *b
 	return dim_is(dim_mod(dims, a, b), 0);
 }
 
-bool reshape_strides(struct dims *dims, const struct type *from, const struct dim *const *from_stride,
-		     const struct type *to, const struct dim **to_stride)
+bool reshape_strides(struct dims *dims, const struct type *from,
+		     const struct dim *const *from_stride, const struct type *to,
+		     const struct dim **to_stride)
 {
 	struct spans f = spans_of(from, from_stride), t = spans_of(to, NULL);
 	const struct dim *zero = dim_const(dims, 0);
@@ -118,7 +120,8 @@ static bool is_dense(struct dims *dims, const struct type *type, const struct di
 	return true;
 }
 
-static void view_reshape(struct dims *dims, const struct node *view, struct layout *out, const struct layout *in)
+static void view_reshape(struct dims *dims, const struct node *view, struct layout *out,
+			 const struct layout *in)
 {
 	const struct type *from = &view->in[0]->type, *to = &view->type;
 	if (is_dense(dims, from, in->stride)) {
@@ -145,8 +148,11 @@ struct layout layout_view(struct dims *dims, const struct node *view, const stru
 				out.stride[i] = dim_const(dims, 0);
 			break;
 		case OP_slice:
-			out.offset = dim_add(dims, out.offset, dim_mul(dims, view->attr.slice->start[i], in->stride[i]));
-			out.stride[i] = dim_mul(dims, in->stride[i], dim_const(dims, view->attr.slice->step[i]));
+			out.offset = dim_add(
+					dims, out.offset,
+					dim_mul(dims, view->attr.slice->start[i], in->stride[i]));
+			out.stride[i] = dim_mul(dims, in->stride[i],
+						dim_const(dims, view->attr.slice->step[i]));
 			break;
 		default:
 			break;
@@ -168,11 +174,12 @@ struct order order_choose(const struct node *n, const struct layout *const *in)
 	enum op_kind kind = op_info[n->op].kind;
 	if (kind == KIND_conv || kind == KIND_window)
 		return order_channels_last(rank);
-	if (kind == KIND_map || kind == KIND_reduce || kind == KIND_softmax || kind == KIND_norm || n->op == OP_concat ||
-	    n->op == OP_pad)
+	if (kind == KIND_map || kind == KIND_reduce || kind == KIND_softmax || kind == KIND_norm ||
+	    n->op == OP_concat || n->op == OP_pad)
 		for (uint32_t i = 0; i < n->n_in; i++) {
 			enum op_kind operand = op_info[n->in[i]->op].kind;
-			if (n->in[i]->type.rank == rank && operand != KIND_source && operand != KIND_view)
+			if (n->in[i]->type.rank == rank && operand != KIND_source &&
+			    operand != KIND_view)
 				return in[i]->order;
 		}
 	return order_canonical(rank);

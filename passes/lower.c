@@ -15,13 +15,18 @@ const struct dim *node_flops(struct dims *dims, const struct node *n)
 	const struct dim *two = dim_const(dims, 2);
 	switch (op_info[n->op].kind) {
 	case KIND_map:
-		return n->op == OP_copy || n->op == OP_cast ? dim_const(dims, 0) : count_of(dims, n);
+		return n->op == OP_copy || n->op == OP_cast ? dim_const(dims, 0)
+							    : count_of(dims, n);
 	case KIND_reduce:
 	case KIND_softmax:
 	case KIND_norm:
-		return dim_mul(dims, count_of(dims, n->in[0]), n->op == OP_norm || n->op == OP_softmax ? dim_const(dims, 5) : dim_const(dims, 1));
+		return dim_mul(dims, count_of(dims, n->in[0]),
+			       n->op == OP_norm || n->op == OP_softmax ? dim_const(dims, 5)
+								       : dim_const(dims, 1));
 	case KIND_contract:
-		return dim_mul(dims, two, dim_mul(dims, count_of(dims, n), n->in[0]->type.dim[n->type.rank - 1]));
+		return dim_mul(dims, two,
+			       dim_mul(dims, count_of(dims, n),
+				       n->in[0]->type.dim[n->type.rank - 1]));
 	case KIND_conv: {
 		const struct dim *per = dim_const(dims, 1);
 		for (int32_t i = 1; i < n->in[1]->type.rank; i++)
@@ -41,7 +46,8 @@ const struct dim *node_flops(struct dims *dims, const struct node *n)
 
 const struct dim *node_bytes(struct dims *dims, const struct node *n)
 {
-	return dim_mul(dims, count_of(dims, n), dim_const(dims, (int64_t)normc_elem_size(n->type.elem)));
+	return dim_mul(dims, count_of(dims, n),
+		       dim_const(dims, (int64_t)normc_elem_size(n->type.elem)));
 }
 
 struct program *program_new(struct graph *g, const struct machine *machine)
@@ -67,12 +73,15 @@ void program_print(const struct program *p, void (*put)(void *user, const char *
 	char type[200], flops[100], bytes[200], line[700];
 	for (uint32_t i = 0; i < p->n_kernels; i++) {
 		const struct kernel *k = p->kernels[i];
-		const struct buffer *b = p->view[k->root->id].buffer == NO_BUFFER ? NULL : &p->buffers[p->view[k->root->id].buffer];
+		const struct buffer *b = p->view[k->root->id].buffer == NO_BUFFER
+							 ? NULL
+							 : &p->buffers[p->view[k->root->id].buffer];
 		type_print(p->context->dims, &k->root->type, type, sizeof type);
 		dim_print(p->context->dims, k->flops, flops, sizeof flops);
-		snprintf(line, sizeof line, "kernel %u %s: %s -> %s %s, buffer %u (%s), %s flop\n", i, k->name,
-			 op_info[(k->anchor ? k->anchor : k->root)->op].name, op_info[k->root->op].name, type,
-			 b ? p->view[k->root->id].buffer : 0, b ? buffer_kind_name[b->kind] : "several", flops);
+		snprintf(line, sizeof line, "kernel %u %s: %s -> %s %s, buffer %u (%s), %s flop\n",
+			 i, k->name, op_info[(k->anchor ? k->anchor : k->root)->op].name,
+			 op_info[k->root->op].name, type, b ? p->view[k->root->id].buffer : 0,
+			 b ? buffer_kind_name[b->kind] : "several", flops);
 		put(user, line);
 	}
 	for (uint32_t i = 0; i < p->n_buffers; i++) {
@@ -81,8 +90,8 @@ void program_print(const struct program *p, void (*put)(void *user, const char *
 			continue;
 		dim_print(p->context->dims, b->count, bytes, sizeof bytes);
 		dim_print(p->context->dims, b->offset, flops, sizeof flops);
-		snprintf(line, sizeof line, "buffer %u: %s[%s] at %s, live from kernel %u to %u\n", i,
-			 normc_elem_name(b->elem), bytes, flops, b->first, b->last);
+		snprintf(line, sizeof line, "buffer %u: %s[%s] at %s, live from kernel %u to %u\n",
+			 i, normc_elem_name(b->elem), bytes, flops, b->first, b->last);
 		put(user, line);
 	}
 	dim_print(p->context->dims, p->workspace, bytes, sizeof bytes);

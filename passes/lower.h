@@ -1,9 +1,8 @@
 /* Graph form to kernel form, in steps; private to passes/.
  *
- *	prepare   rewrites the graph into what kernels can do (explicit padding, copies where a view is impossible)
- *	fuse      groups nodes into kernels
- *	place     gives every value that is in memory a strided view of a buffer
- *	plan      gives buffers their place in the workspace
+ *	prepare   rewrites the graph into what kernels can do (explicit padding, copies where a view
+ *is impossible) fuse      groups nodes into kernels place     gives every value that is in memory a
+ *strided view of a buffer plan      gives buffers their place in the workspace
  */
 #ifndef NORMC_PASSES_LOWER_H
 #define NORMC_PASSES_LOWER_H
@@ -18,8 +17,8 @@ struct order {
 
 /* How a value would lie in memory: strides in elements, relative to the buffer of `base`. */
 struct layout {
-	bool strided; /* false: no strides can express it */
-	struct order order; /* of dense values */
+	bool strided;		 /* false: no strides can express it */
+	struct order order;	 /* of dense values */
 	const struct node *base; /* the node whose buffer holds it */
 	const struct dim *offset;
 	const struct dim *stride[MAX_RANK];
@@ -35,8 +34,9 @@ void order_strides(struct dims *dims, const struct type *type, const struct orde
 /* Layout of a view operation's result from its operand's layout; .strided false if impossible. */
 struct layout layout_view(struct dims *dims, const struct node *view, const struct layout *in);
 /* Strides for reshaping; false if the elements are not evenly spaced. */
-bool reshape_strides(struct dims *dims, const struct type *from, const struct dim *const *from_stride,
-		     const struct type *to, const struct dim **to_stride);
+bool reshape_strides(struct dims *dims, const struct type *from,
+		     const struct dim *const *from_stride, const struct type *to,
+		     const struct dim **to_stride);
 
 /* Dense layout that a node that is not a view gets, from its operands' orders (by node id). */
 struct order order_choose(const struct node *n, const struct layout *const *in);

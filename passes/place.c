@@ -1,7 +1,7 @@
 /* Gives every value that is in memory a strided view of a buffer, and makes the list of kernels.
  *
- * A value whose reader is a concat or a pad is written straight into its part of the result, if the order of dimensions is
- * the same and no other reader needs it dense.
+ * A value whose reader is a concat or a pad is written straight into its part of the result, if the
+ * order of dimensions is the same and no other reader needs it dense.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,11 +13,11 @@ struct placement {
 	struct layout *const *layout;
 	const struct groups *groups;
 	const struct machine *machine;
-	const struct node **into;    /* by id: the concat or pad it is written into */
-	bool *dense;                 /* by id: some reader is a view */
-	uint32_t *writers;           /* by id: concats and pads that read it */
-	int32_t *output;             /* by id: graph output number, or -1 */
-	uint32_t *weight_buffer;     /* by id of a constant, or NO_BUFFER */
+	const struct node **into; /* by id: the concat or pad it is written into */
+	bool *dense;		  /* by id: some reader is a view */
+	uint32_t *writers;	  /* by id: concats and pads that read it */
+	int32_t *output;	  /* by id: graph output number, or -1 */
+	uint32_t *weight_buffer;  /* by id of a constant, or NO_BUFFER */
 };
 
 static uint32_t buffer_new(struct program *p, struct buffer b)
@@ -54,7 +54,8 @@ static void survey(struct placement *s)
 			continue;
 		for (uint32_t k = 0; k < n->n_in; k++) {
 			uint32_t id = n->in[k]->id;
-			if (view || op_info[n->op].kind == KIND_region || op_info[n->op].kind == KIND_call)
+			if (view || op_info[n->op].kind == KIND_region ||
+			    op_info[n->op].kind == KIND_call)
 				s->dense[id] = true;
 			if (takes_parts(n) && (n->op == OP_concat || k == 0)) {
 				s->writers[id]++;
@@ -72,13 +73,15 @@ static bool written_in_place(const struct placement *s, const struct node *n)
 {
 	const struct node *into = s->into[n->id];
 	enum op_kind kind = op_info[n->op].kind;
-	return into && is_root(s, n) && s->writers[n->id] == 1 && !s->dense[n->id] && s->output[n->id] < 0 &&
-	       kind != KIND_call && kind != KIND_region && kind != KIND_tuple &&
+	return into && is_root(s, n) && s->writers[n->id] == 1 && !s->dense[n->id] &&
+	       s->output[n->id] < 0 && kind != KIND_call && kind != KIND_region &&
+	       kind != KIND_tuple &&
 	       order_equal(&s->layout[n->id]->order, &s->layout[into->id]->order, n->type.rank);
 }
 
 /* View of operand k of a concat, or of the middle of a pad. */
-static struct view part_view(struct dims *dims, const struct node *n, const struct view *whole, uint32_t k)
+static struct view part_view(struct dims *dims, const struct node *n, const struct view *whole,
+			     uint32_t k)
 {
 	struct view v = *whole;
 	if (n->op == OP_concat) {
@@ -90,14 +93,17 @@ static struct view part_view(struct dims *dims, const struct node *n, const stru
 		return v;
 	}
 	for (int32_t i = 0; i < n->type.rank; i++)
-		v.offset = dim_add(dims, v.offset, dim_mul(dims, n->attr.pad->before[i], v.stride[i]));
+		v.offset = dim_add(dims, v.offset,
+				   dim_mul(dims, n->attr.pad->before[i], v.stride[i]));
 	return v;
 }
 
 static struct view dense_view(struct placement *s, const struct node *n)
 {
 	struct dims *dims = s->p->context->dims;
-	struct buffer b = {.kind = BUFFER_WORK, .elem = n->type.elem, .count = type_count(dims, &n->type)};
+	struct buffer b = {.kind = BUFFER_WORK,
+			   .elem = n->type.elem,
+			   .count = type_count(dims, &n->type)};
 	if (s->output[n->id] >= 0) {
 		b.kind = BUFFER_OUTPUT;
 		b.index = (uint32_t)s->output[n->id];
@@ -142,9 +148,12 @@ static void place_operand(struct placement *s, const struct node *n)
 	if (n->op == OP_constant) {
 		place_constant(s, n);
 	} else if (n->op == OP_input) {
-		struct buffer b = {.kind = BUFFER_INPUT, .elem = n->type.elem, .index = n->attr.port->index};
+		struct buffer b = {.kind = BUFFER_INPUT,
+				   .elem = n->type.elem,
+				   .index = n->attr.port->index};
 		b.count = type_count(p->context->dims, &n->type);
-		struct view v = {.buffer = buffer_new(p, b), .offset = dim_const(p->context->dims, 0)};
+		struct view v = {.buffer = buffer_new(p, b),
+				 .offset = dim_const(p->context->dims, 0)};
 		memcpy(v.stride, l->stride, sizeof v.stride);
 		p->view[n->id] = v;
 	} else if (op_info[n->op].kind == KIND_view) {
@@ -156,7 +165,8 @@ static void place_operand(struct placement *s, const struct node *n)
 	}
 }
 
-/* B of a product as packed panels: only if it is a constant of fixed extents behind fixed strides. */
+/* B of a product as packed panels: only if it is a constant of fixed extents behind fixed strides.
+ */
 static bool pack_matmul(const struct placement *s, const struct node *n, struct pack *pack)
 {
 	const struct node *b = n->in[1];
@@ -208,7 +218,8 @@ static bool pack_conv(const struct placement *s, const struct node *n, struct pa
 /* Columns of a panel: as few vectors as cover n evenly in panels of at most four. */
 static int32_t panel_width(const struct machine *m, enum normc_elem elem, int64_t n)
 {
-	int64_t lanes = elem == NORMC_F64 || elem == NORMC_I64 || elem == NORMC_U64 ? m->vector / 2 : m->vector;
+	int64_t lanes = elem == NORMC_F64 || elem == NORMC_I64 || elem == NORMC_U64 ? m->vector / 2
+										    : m->vector;
 	int64_t most = m->vectors >= 32 ? 4 : 2;
 	int64_t vectors = (n + lanes - 1) / lanes;
 	int64_t panels = (vectors + most - 1) / most;
@@ -232,12 +243,14 @@ static void place_panels(struct placement *s, struct kernel *k)
 	panels->width = depthwise ? (int32_t)width : panel_width(s->machine, n->type.elem, width);
 	if (constant) {
 		pack->width = panels->width;
-		int64_t count = pack->batch * ((pack->n + pack->width - 1) / pack->width) * pack->width;
+		int64_t count = pack->batch * ((pack->n + pack->width - 1) / pack->width) *
+				pack->width;
 		for (int32_t i = 0; i < pack->levels; i++)
 			count *= pack->extent[i];
 		struct weight w = {.node = s->layout[n->in[1]->id]->base, .pack = pack};
 		w.bytes = (uint64_t)count * normc_elem_size(n->type.elem);
-		struct buffer b = {.kind = BUFFER_WEIGHT, .elem = n->type.elem, .index = p->n_weights};
+		struct buffer b = {
+				.kind = BUFFER_WEIGHT, .elem = n->type.elem, .index = p->n_weights};
 		b.count = dim_const(p->context->dims, count);
 		PUSH(arena, p->weights, p->n_weights, w);
 		panels->packed = true;
@@ -269,7 +282,8 @@ static const struct dim *kernel_flops(struct placement *s, uint32_t k)
 	const struct dim *sum = dim_const(p->context->dims, 0);
 	for (uint32_t i = 0; i < p->graph->n_nodes; i++)
 		if (p->group[i] == k)
-			sum = dim_add(p->context->dims, sum, node_flops(p->context->dims, p->graph->nodes[i]));
+			sum = dim_add(p->context->dims, sum,
+				      node_flops(p->context->dims, p->graph->nodes[i]));
 	return sum;
 }
 
@@ -293,7 +307,8 @@ static void kernel_new(struct placement *s, const struct node *root)
 	k->loc = (anchor ? anchor : root)->loc;
 	k->name = kernel_name(p, anchor ? anchor : root);
 	k->nothing_to_do = all_in_place(s, root);
-	if (k->anchor && (op_info[anchor->op].kind == KIND_contract || op_info[anchor->op].kind == KIND_conv))
+	if (k->anchor &&
+	    (op_info[anchor->op].kind == KIND_contract || op_info[anchor->op].kind == KIND_conv))
 		place_panels(s, k);
 	PUSH(p->context->arena, p->kernels, p->n_kernels, k);
 }
@@ -324,7 +339,8 @@ static void place_kernels(struct placement *s)
 		const struct node *n = g->nodes[i];
 		if (!s->groups->root[i])
 			continue;
-		bool weights = op_info[n->op].kind == KIND_contract || op_info[n->op].kind == KIND_conv;
+		bool weights = op_info[n->op].kind == KIND_contract ||
+			       op_info[n->op].kind == KIND_conv;
 		for (uint32_t k = 0; k < n->n_in; k++)
 			if (!(weights && k == 1 && p->kernels[p->group[i]]->panels->packed))
 				place_operand(s, n->in[k]);
@@ -333,7 +349,8 @@ static void place_kernels(struct placement *s)
 		p->kernels[k]->flops = kernel_flops(s, k);
 }
 
-bool place(struct program *p, struct layout *const *layout, const struct groups *groups, const struct machine *machine)
+bool place(struct program *p, struct layout *const *layout, const struct groups *groups,
+	   const struct machine *machine)
 {
 	struct arena *a = p->context->arena;
 	uint32_t n = p->graph->n_nodes + 1;

@@ -1,8 +1,8 @@
 /* Places buffers in one workspace: two that are live at the same time never overlap.
  *
- * With fixed sizes: largest first, each at the lowest free offset (Pisarchyk and Lee, "Efficient Memory Management for Deep
- * Neural Net Inference", 2020, greedy by size).  With unknown sizes: slots, each the maximum of the buffers that use it one
- * after the other.
+ * With fixed sizes: largest first, each at the lowest free offset (Pisarchyk and Lee, "Efficient
+ * Memory Management for Deep Neural Net Inference", 2020, greedy by size).  With unknown sizes:
+ * slots, each the maximum of the buffers that use it one after the other.
  */
 #include <stdlib.h>
 
@@ -42,7 +42,8 @@ static void find_live_ranges(struct program *p)
 
 static const struct dim *buffer_bytes(struct dims *dims, const struct buffer *b)
 {
-	const struct dim *bytes = dim_mul(dims, b->count, dim_const(dims, (int64_t)normc_elem_size(b->elem)));
+	const struct dim *bytes =
+			dim_mul(dims, b->count, dim_const(dims, (int64_t)normc_elem_size(b->elem)));
 	const struct dim *unit = dim_const(dims, ALIGNMENT);
 	return dim_mul(dims, dim_ceil_div(dims, bytes, unit), unit);
 }
@@ -74,7 +75,8 @@ static int64_t lowest_offset(const struct item *item, uint32_t i)
 	while (moved) {
 		moved = false;
 		for (uint32_t k = 0; k < i; k++) {
-			int64_t start = item[k].buffer->offset->value, end = start + item[k].bytes->value;
+			int64_t start = item[k].buffer->offset->value,
+				end = start + item[k].bytes->value;
 			if (overlap(item[k].buffer, item[i].buffer) && offset < end &&
 			    start < offset + item[i].bytes->value) {
 				offset = end;
@@ -121,7 +123,8 @@ static void plan_slots(struct program *p, struct item *item, uint32_t n)
 		slot[best].busy_until = item[i].buffer->last;
 		chosen[i] = best;
 	}
-	const struct dim *total = dim_const(dims, 0), **start = arena_new(arena, const struct dim *, n_slots + 1);
+	const struct dim *total = dim_const(dims, 0),
+			 **start = arena_new(arena, const struct dim *, n_slots + 1);
 	for (uint32_t k = 0; k < n_slots; k++) {
 		start[k] = total;
 		total = dim_add(dims, total, slot[k].bytes);

@@ -1,6 +1,7 @@
 /* Rewrites the graph into what kernels can do directly:
- *   - convolutions read a padded, channels-last value without zeros in between: padding becomes a pad (whose producer
- *     writes straight into its middle, see place.c), a transposed convolution's zeros become pads and reshapes;
+ *   - convolutions read a padded, channels-last value without zeros in between: padding becomes a
+ * pad (whose producer writes straight into its middle, see place.c), a transposed convolution's
+ * zeros become pads and reshapes;
  *   - a view that strides cannot express gets a copy of its operand;
  *   - every output is a value of its own, in row-major order.
  * Layouts are decided on the way, because copies depend on them.
@@ -14,7 +15,7 @@ struct prepare {
 	struct arena *arena;
 	struct layout **layout; /* by new id */
 	uint32_t n_layout;
-	const uint32_t *uses;   /* by old id */
+	const uint32_t *uses;	   /* by old id */
 	const struct order **hint; /* by old id: order that the only reader would like */
 	const struct order **wish; /* by new id, once a hint was carried over */
 	uint32_t n_wish;
@@ -58,8 +59,10 @@ static struct node *copy_ordered(struct graph *to, struct node *n, const struct 
 	return graph_node(to, OP_copy, &n, 1, (union attr){.perm = &attr});
 }
 
-/* A reshape that strides cannot express: copies the operand, into channels-last order if that serves. */
-static struct node *copy_for_reshape(struct prepare *s, struct graph *to, const struct node *old, struct node *a)
+/* A reshape that strides cannot express: copies the operand, into channels-last order if that
+ * serves. */
+static struct node *copy_for_reshape(struct prepare *s, struct graph *to, const struct node *old,
+				     struct node *a)
 {
 	const struct dim *stride[MAX_RANK], *result[MAX_RANK];
 	int32_t rank = a->type.rank;
@@ -68,27 +71,32 @@ static struct node *copy_for_reshape(struct prepare *s, struct graph *to, const 
 		static const int32_t channels_last[5] = {0, 3, 4, 1, 2};
 		memcpy(last.axis, channels_last, sizeof channels_last);
 		order_strides(s->dims, &a->type, &last, stride);
-		if (layout_of(s, a)->base->type.rank == 4 && reshape_strides(s->dims, &a->type, stride, &old->type, result))
+		if (layout_of(s, a)->base->type.rank == 4 &&
+		    reshape_strides(s->dims, &a->type, stride, &old->type, result))
 			return copy_ordered(to, a, &last);
 	}
 	last = order_canonical(rank);
 	return copy_ordered(to, a, &last);
 }
 
-static struct node *prepare_view(struct prepare *s, struct graph *to, const struct node *old, struct node *const *in)
+static struct node *prepare_view(struct prepare *s, struct graph *to, const struct node *old,
+				 struct node *const *in)
 {
 	struct node *view = graph_clone(to, old, in);
-	if (node_is_poison(view) || op_info[view->op].kind != KIND_view || layout_of(s, view)->strided)
+	if (node_is_poison(view) || op_info[view->op].kind != KIND_view ||
+	    layout_of(s, view)->strided)
 		return view;
 	struct node *copy = copy_for_reshape(s, to, old, in[0]);
 	return graph_clone(to, old, &copy);
 }
 
-/* Puts step-1 zeros between the elements of one dimension: extend each element to `step`, then cut the end. */
+/* Puts step-1 zeros between the elements of one dimension: extend each element to `step`, then cut
+ * the end. */
 static struct node *spread(struct graph *to, struct node *x, int32_t axis, int64_t step)
 {
 	struct dims *dims = to->context->dims;
-	const struct dim *extent = x->type.dim[axis], *one = dim_const(dims, 1), *zero = dim_const(dims, 0);
+	const struct dim *extent = x->type.dim[axis], *one = dim_const(dims, 1),
+			 *zero = dim_const(dims, 0);
 	struct attr_pad pad;
 	memset(&pad, 0, sizeof pad);
 	struct node *y = build_unsqueeze(to, x, 1u << (axis + 1));
@@ -101,11 +109,14 @@ static struct node *spread(struct graph *to, struct node *x, int32_t axis, int64
 	memcpy(flat, x->type.dim, sizeof flat);
 	flat[axis] = dim_mul(dims, extent, dim_const(dims, step));
 	y = build_reshape(to, y, x->type.rank, flat);
-	const struct dim *kept = dim_add(dims, dim_mul(dims, dim_sub(dims, extent, one), dim_const(dims, step)), one);
+	const struct dim *kept = dim_add(
+			dims, dim_mul(dims, dim_sub(dims, extent, one), dim_const(dims, step)),
+			one);
 	return build_slice(to, y, axis, zero, kept, 1);
 }
 
-static struct node *prepare_conv(struct prepare *s, struct graph *to, const struct node *old, struct node *const *in)
+static struct node *prepare_conv(struct prepare *s, struct graph *to, const struct node *old,
+				 struct node *const *in)
 {
 	struct attr_conv attr;
 	memcpy(&attr, old->attr.conv, sizeof attr);
@@ -126,13 +137,15 @@ static struct node *prepare_conv(struct prepare *s, struct graph *to, const stru
 	struct order last = order_channels_last(x->type.rank);
 	struct node *padded = build_pad(to, x, build_number(to, x->type.elem, 0), &pad);
 	if (padded != x)
-		set_at(s->arena, &s->wish, &s->n_wish, padded->id, arena_copy(s->arena, &last, sizeof last));
+		set_at(s->arena, &s->wish, &s->n_wish, padded->id,
+		       arena_copy(s->arena, &last, sizeof last));
 	else if (!layout_of(s, x)->strided || !dim_is(layout_of(s, x)->stride[1], 1))
 		padded = copy_ordered(to, x, &last);
 	return build_conv(to, padded, in[1], &attr);
 }
 
-static struct node *prepare_pool(struct prepare *s, struct graph *to, const struct node *old, struct node *const *in)
+static struct node *prepare_pool(struct prepare *s, struct graph *to, const struct node *old,
+				 struct node *const *in)
 {
 	struct order last = order_channels_last(in[0]->type.rank);
 	struct node *x = in[0];
@@ -150,7 +163,8 @@ static struct node *prepare_norm(struct graph *to, const struct node *old, struc
 	return graph_clone(to, old, operand);
 }
 
-static struct node *prepare_node(struct graph *to, const struct node *old, struct node *const *in, void *user)
+static struct node *prepare_node(struct graph *to, const struct node *old, struct node *const *in,
+				 void *user)
 {
 	struct prepare *s = user;
 	struct node *n = NULL;
@@ -175,13 +189,15 @@ static struct node *prepare_node(struct graph *to, const struct node *old, struc
 	default:
 		n = graph_clone(to, old, in);
 	}
-	if (s->hint[old->id] && op_info[n->op].kind != KIND_view && op_info[n->op].kind != KIND_source)
+	if (s->hint[old->id] && op_info[n->op].kind != KIND_view &&
+	    op_info[n->op].kind != KIND_source)
 		set_at(s->arena, &s->wish, &s->n_wish, n->id, s->hint[old->id]);
 	return n;
 }
 
-/* A product whose only reader is a transpose that keeps the last dimension is best written in that order at
- * once: then the transpose, and the reshape behind it, are views. Carried backwards through elementwise readers. */
+/* A product whose only reader is a transpose that keeps the last dimension is best written in that
+ * order at once: then the transpose, and the reshape behind it, are views. Carried backwards
+ * through elementwise readers. */
 static void find_hints(struct prepare *s, const struct graph *g)
 {
 	s->hint = arena_new(s->arena, const struct order *, g->n_nodes + 1);
@@ -197,7 +213,8 @@ static void find_hints(struct prepare *s, const struct graph *g)
 		if (op_info[n->op].kind == KIND_map && s->hint[i])
 			for (uint32_t k = 0; k < n->n_in; k++)
 				if (s->uses[n->in[k]->id] == 1 &&
-				    (n->in[k]->op == OP_matmul || op_info[n->in[k]->op].kind == KIND_map))
+				    (n->in[k]->op == OP_matmul ||
+				     op_info[n->in[k]->op].kind == KIND_map))
 					s->hint[n->in[k]->id] = s->hint[i];
 	}
 }

@@ -11,14 +11,23 @@ static double floored_remainder(double x, double y)
 	return r != 0 && (r < 0) != (y < 0) ? r + y : r;
 }
 
-#define MATH1(name, expression)                                                     \
-	double normc_rt_##name##_f64(double x) { return (expression); }       \
-	float normc_rt_##name##_f32(float x) { return (float)normc_rt_##name##_f64((double)x); }
-#define MATH2(name, expression)                                                     \
-	double normc_rt_##name##_f64(double x, double y) { return (expression); } \
-	float normc_rt_##name##_f32(float x, float y)                               \
-	{                                                                           \
-		return (float)normc_rt_##name##_f64((double)x, (double)y);          \
+#define MATH1(name, expression)                                                                    \
+	double normc_rt_##name##_f64(double x)                                                     \
+	{                                                                                          \
+		return (expression);                                                               \
+	}                                                                                          \
+	float normc_rt_##name##_f32(float x)                                                       \
+	{                                                                                          \
+		return (float)normc_rt_##name##_f64((double)x);                                    \
+	}
+#define MATH2(name, expression)                                                                    \
+	double normc_rt_##name##_f64(double x, double y)                                           \
+	{                                                                                          \
+		return (expression);                                                               \
+	}                                                                                          \
+	float normc_rt_##name##_f32(float x, float y)                                              \
+	{                                                                                          \
+		return (float)normc_rt_##name##_f64((double)x, (double)y);                         \
 	}
 #include "math.def"
 #undef MATH1
@@ -26,7 +35,8 @@ static double floored_remainder(double x, double y)
 
 float normc_rt_f16_to_f32(uint16_t bits)
 {
-	unsigned char raw[8] = {(unsigned char)bits, (unsigned char)(bits >> 8)}; /* room for any type */
+	unsigned char raw[8] = {(unsigned char)bits,
+				(unsigned char)(bits >> 8)}; /* room for any type */
 	return (float)element_load(NORMC_F16, raw);
 }
 
