@@ -84,6 +84,11 @@ static bool keep_ratio(struct import *n, struct resize *r, const struct dim *con
 	}
 	for (int64_t i = 0; i < count; i++) {
 		double to = floor(scale * (double)r->x->type.dim[axis[i]]->value + 0.5);
+		if (!(to >= 0 && to < INT32_MAX)) {
+			import_invalid(n, "size %lld of dimension %d", (long long)size[i]->value,
+				       axis[i]);
+			return false;
+		}
 		r->scale[axis[i]] = scale;
 		r->to[axis[i]] = dim_const(n->g->context->dims, (int64_t)to);
 	}
@@ -158,7 +163,8 @@ static bool is_repeat(const struct resize *r)
 		return false;
 	for (int32_t i = 0; i < r->x->type.rank; i++) {
 		const struct dim *from = r->x->type.dim[i], *to = r->to[i];
-		bool whole = r->scale[i] >= 1 && r->scale[i] == floor(r->scale[i]);
+		bool whole = r->scale[i] >= 1 && r->scale[i] < INT32_MAX &&
+			     r->scale[i] == floor(r->scale[i]);
 		bool divides = dim_is_const(from) && dim_is_const(to) && from->value > 0 &&
 			       to->value > 0 && to->value % from->value == 0;
 		if (r->scale[i] != 0 ? !whole : from != to && !divides)

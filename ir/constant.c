@@ -14,8 +14,11 @@ struct node *build_constant(struct graph *g, const struct type *type, const void
 
 struct node *build_number(struct graph *g, enum normc_elem elem, double value)
 {
-	if (!elem_is_float(elem))
-		return build_integer(g, elem, (int64_t)value);
+	if (!elem_is_float(elem)) {
+		bool fits = value >= -0x1p63 && value < 0x1p63;
+		return build_integer(g, elem,
+				     fits ? (int64_t)value : value > 0 ? INT64_MAX : INT64_MIN);
+	}
 	size_t size = normc_elem_size(elem);
 	struct type t = {.elem = elem};
 	struct tensor one = {.elem = elem, .count = 1, .f = &value};
