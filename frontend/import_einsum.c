@@ -245,6 +245,8 @@ static bool multiply(struct einsum *e, struct term *a, const struct term *b, uin
 {
 	struct graph *g = e->import->g;
 	struct product p = {0};
+	if (node_is_poison(a->x) || node_is_poison(b->x))
+		return false;
 	assign_roles(e, &p, a, b, first);
 	if (p.n[ROLE_BATCH] + p.n[ROLE_LEFT] + p.n[ROLE_RIGHT] > MAX_RANK) {
 		import_unsupported(e->import, "an intermediate result of more than %d dimensions",
