@@ -289,6 +289,12 @@ LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, 
 	return LLVMBuildCall2(e->b, type, f, args, n, "");
 }
 
+void emit_fail(struct emit *e, LLVMValueRef status)
+{
+	LLVMValueRef args[3] = {e->frame, LLVMConstInt(e->t.i32, e->outer_number, 0), status};
+	emit_runtime(e, "normc_rt_fail", e->t.none, args, 3);
+}
+
 LLVMValueRef emit_runtime_lanes(struct emit *e, const char *name, LLVMTypeRef result,
 				LLVMValueRef *args, unsigned n)
 {
@@ -325,6 +331,13 @@ void loop_begin(struct emit *e, struct loop *loop, LLVMValueRef from, LLVMValueR
 	LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, loop->i, to, ""), loop->body,
 			loop->exit);
 	LLVMPositionBuilderAtEnd(e->b, loop->body);
+}
+
+void loop_while(struct emit *e, struct loop *loop, LLVMValueRef condition)
+{
+	LLVMBasicBlockRef next = LLVMAppendBasicBlockInContext(e->llvm, e->function, "next");
+	LLVMBuildCondBr(e->b, condition, next, loop->exit);
+	LLVMPositionBuilderAtEnd(e->b, next);
 }
 
 void loop_end(struct emit *e, struct loop *loop)

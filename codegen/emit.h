@@ -26,6 +26,8 @@ struct known_values {
 
 struct emit {
 	const struct program *p;
+	const char *prefix; /* of the names of its functions */
+	bool inner;	    /* it is a region's: without marks, and failures are the outer kernel's */
 	struct context *context;
 	const struct codegen_options *options;
 	struct target *target;
@@ -36,6 +38,7 @@ struct emit {
 	/* the function being emitted */
 	const struct kernel *kernel;
 	uint32_t kernel_number;
+	uint32_t outer_number; /* of the outermost program's kernel */
 	LLVMValueRef function, frame, task, thread;
 	struct dim_value {
 		LLVMValueRef value;
@@ -51,6 +54,31 @@ struct schedule {
 	const struct dim *tasks;
 	const struct dim *scratch; /* bytes for each thread; NULL: none */
 };
+
+struct compiled_kernel {
+	LLVMValueRef function; /* NULL: nothing to do */
+	LLVMValueRef scratch;  /* i64 (frame): bytes that a call needs, or NULL */
+	struct schedule schedule;
+	const struct compiled *region[2]; /* NULL: none */
+};
+
+/* The functions of a program. */
+struct compiled {
+	const struct compiled_kernel *kernel;
+	uint32_t n;
+	LLVMValueRef run; /* i32 (frame) */
+};
+
+/* ---- program.c ---- */
+/* Opens a function whose first parameter, or `frame`, leads to the symbols. */
+LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result,
+			    LLVMTypeRef *params, unsigned n);
+/* The address of a structure's field. */
+LLVMValueRef emit_field(struct emit *e, LLVMValueRef base, size_t offset);
+/* Emits all functions of a program, which becomes the one of e; NULL after a report. */
+const struct compiled *compile_program(struct emit *e, const struct program *p, const char *prefix);
+/* Bytes of scratch memory that a thread needs for the program, regions included. */
+LLVMValueRef compiled_scratch(struct emit *e, const struct compiled *c);
 
 /* ---- loop space: the dimensions that loops run over (space.c) ---- */
 
@@ -119,6 +147,8 @@ LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, 
 /* The same on every lane of vectors. */
 LLVMValueRef emit_runtime_lanes(struct emit *e, const char *name, LLVMTypeRef result,
 				LLVMValueRef *args, unsigned n);
+/* Notes a status (i32), unless it is 0, as the kernel's failure. */
+void emit_fail(struct emit *e, LLVMValueRef status);
 int32_t emit_lane_count(LLVMValueRef v); /* 1 for scalars */
 /* 0, 1, 2, ... as i64 lanes */
 LLVMValueRef emit_lane_numbers(const struct emit *e, int32_t lanes);
@@ -131,6 +161,8 @@ struct loop {
 };
 void loop_begin(struct emit *e, struct loop *loop, LLVMValueRef from, LLVMValueRef to,
 		LLVMValueRef step);
+/* Leaves the loop unless the condition holds. */
+void loop_while(struct emit *e, struct loop *loop, LLVMValueRef condition);
 void loop_end(struct emit *e, struct loop *loop);
 
 /* if (condition) between when_begin and when_end */
@@ -194,6 +226,7 @@ void kernel_window(struct emit *e, struct schedule *s);
 void kernel_concat(struct emit *e, struct schedule *s);
 void kernel_pad(struct emit *e, struct schedule *s);
 void kernel_call(struct emit *e, struct schedule *s);
+void kernel_region(struct emit *e, struct compiled_kernel *c);
 /* Whether a call wants scratch that only its own function can tell, and the code that asks it; i64.
  */
 bool call_has_scratch(const struct node *n);

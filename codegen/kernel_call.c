@@ -144,7 +144,6 @@ void kernel_call(struct emit *e, struct schedule *s)
 	LLVMValueRef status = emit_runtime(e, name, e->t.i32, &call, 1);
 	struct when w;
 	when_begin(e, &w, LLVMBuildICmp(e->b, LLVMIntNE, status, LLVMConstInt(e->t.i32, 0, 0), ""));
-	LLVMValueRef args[3] = {e->frame, LLVMConstInt(e->t.i32, e->kernel_number, 0), status};
-	emit_runtime(e, "normc_rt_fail", e->t.none, args, 3);
+	emit_fail(e, status);
 	when_end(e, &w);
 }

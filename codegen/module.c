@@ -1,5 +1,5 @@
-/* A program to a module of LLVM IR: a function for each kernel, the functions of struct
- * normc_module, the typed entry points. */
+/* A program to a module of LLVM IR: its functions (program.c), those of struct normc_module, and the
+ * typed entry points. */
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,39 +8,6 @@
 #include "descriptor.h"
 #include "emit.h"
 #include "module.h"
-
-/* ---- functions ---- */
-
-/* Opens a function whose first parameter, or `frame`, leads to the symbols. */
-static LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result,
-				   LLVMTypeRef *params, unsigned n)
-{
-	LLVMTypeRef type = LLVMFunctionType(result, params, n, 0);
-	e->function = LLVMGetNamedFunction(e->module, name);
-	if (!e->function)
-		e->function = LLVMAddFunction(e->module, name, type);
-	unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
-	LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex,
-				LLVMCreateEnumAttribute(e->llvm, kind, 0));
-	if (target_machine(e->target).vector == 16) {
-		LLVMAttributeRef wide = LLVMCreateStringAttribute(e->llvm, "prefer-vector-width",
-								  19, "512", 3);
-		LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex, wide);
-	}
-	LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(e->llvm, e->function, "entry");
-	LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(e->llvm, e->function, "body");
-	LLVMPositionBuilderAtEnd(e->entry, entry);
-	LLVMPositionBuilderBefore(e->entry, LLVMBuildBr(e->entry, body));
-	LLVMPositionBuilderAtEnd(e->b, body);
-	e->function_number++;
-	memset(e->buffer, 0, (e->p->n_buffers + 1) * sizeof *e->buffer);
-	return e->function;
-}
-
-static LLVMValueRef field(struct emit *e, LLVMValueRef base, size_t offset)
-{
-	return emit_element(e, e->t.i8, base, emit_i64(e, (int64_t)offset));
-}
 
 /* A frame on the stack, all zero but for the symbols. */
 static LLVMValueRef frame_for(struct emit *e, LLVMValueRef symbols)
@@ -59,118 +26,7 @@ static LLVMValueRef frame_for(struct emit *e, LLVMValueRef symbols)
 	return frame;
 }
 
-/* ---- kernels ---- */
-
-struct compiled {
-	LLVMValueRef function; /* NULL: nothing to do */
-	LLVMValueRef scratch;  /* i64 (frame): bytes that a call needs, or NULL */
-	struct schedule schedule;
-};
-
-static void emit_body(struct emit *e, struct schedule *s)
-{
-	const struct kernel *k = e->kernel;
-	const struct node *n = k->anchor ? k->anchor : k->root;
-	switch (op_info[n->op].kind) {
-	case KIND_reduce:
-		kernel_reduce(e, s);
-		break;
-	case KIND_softmax:
-		kernel_softmax(e, s);
-		break;
-	case KIND_norm:
-		kernel_norm(e, s);
-		break;
-	case KIND_contract:
-		kernel_contract(e, s);
-		break;
-	case KIND_conv:
-		if (n->attr.conv->groups > 1 && dim_is(n->in[1]->type.dim[1], 1))
-			kernel_depthwise(e, s);
-		else
-			kernel_contract(e, s);
-		break;
-	case KIND_window:
-		kernel_window(e, s);
-		break;
-	case KIND_call:
-		kernel_call(e, s);
-		break;
-	case KIND_region:
-		diag_error(e->context->diag, n->loc, NORMC_UNSUPPORTED,
-			   "If and Loop whose condition or trip count is not known at compile "
-			   "time");
-		break;
-	default:
-		if (n->op == OP_concat)
-			kernel_concat(e, s);
-		else if (n->op == OP_pad)
-			kernel_pad(e, s);
-		else
-			kernel_map(e, s);
-	}
-}
-
-static struct compiled compile_kernel(struct emit *e, uint32_t number)
-{
-	struct compiled c = {0};
-	const struct kernel *k = e->p->kernels[number];
-	if (k->nothing_to_do)
-		return c;
-	e->kernel = k;
-	e->kernel_number = number;
-	char name[160];
-	snprintf(name, sizeof name, "%s.%u.%s", e->options->symbol, number, k->name);
-	LLVMTypeRef params[3] = {e->t.ptr, e->t.i64, e->t.i64};
-	c.function = function_begin(e, name, e->t.none, params, 3);
-	LLVMSetLinkage(c.function, LLVMInternalLinkage);
-	e->frame = LLVMGetParam(c.function, 0);
-	e->task = LLVMGetParam(c.function, 1);
-	e->thread = LLVMGetParam(c.function, 2);
-	emit_body(e, &c.schedule);
-	LLVMBuildRetVoid(e->b);
-	if (k->root->op == OP_call && call_has_scratch(k->root)) {
-		snprintf(name, sizeof name, "%s.%u.scratch", e->options->symbol, number);
-		c.scratch = function_begin(e, name, e->t.i64, params, 1);
-		LLVMSetLinkage(c.scratch, LLVMInternalLinkage);
-		e->frame = LLVMGetParam(c.scratch, 0);
-		LLVMBuildRet(e->b, emit_call_scratch(e, k->root));
-	}
-	return c;
-}
-
 /* ---- struct normc_module ---- */
-
-static void mark(struct emit *e, uint32_t kernel)
-{
-	LLVMValueRef args[2] = {e->frame, LLVMConstInt(e->t.i32, kernel, 0)};
-	if (e->options->profile)
-		emit_runtime(e, "normc_rt_mark", e->t.none, args, 2);
-}
-
-static void emit_run(struct emit *e, const struct compiled *c, const char *name)
-{
-	LLVMTypeRef params[3] = {e->t.ptr, e->t.i64, e->t.i64},
-		    kernel = LLVMFunctionType(e->t.none, params, 3, 0);
-	LLVMSetLinkage(function_begin(e, name, e->t.i32, params, 1), LLVMInternalLinkage);
-	e->frame = LLVMGetParam(e->function, 0);
-	e->kernel = NULL;
-	for (uint32_t i = 0; i < e->p->n_kernels; i++) {
-		mark(e, i);
-		if (!c[i].function)
-			continue;
-		LLVMValueRef direct[3] = {e->frame, emit_i64(e, 0), emit_i64(e, 0)};
-		LLVMValueRef parallel[3] = {e->frame, c[i].function,
-					    emit_dim(e, c[i].schedule.tasks)};
-		if (dim_is(c[i].schedule.tasks, 1))
-			LLVMBuildCall2(e->b, kernel, c[i].function, direct, 3, "");
-		else
-			emit_runtime(e, "normc_rt_parallel", e->t.none, parallel, 3);
-	}
-	mark(e, e->p->n_kernels);
-	LLVMValueRef status = field(e, e->frame, offsetof(struct normc_frame, status));
-	LLVMBuildRet(e->b, LLVMBuildLoad2(e->b, e->t.i32, status, ""));
-}
 
 static LLVMValueRef begin_with_symbols(struct emit *e, const char *name, LLVMTypeRef result)
 {
@@ -205,21 +61,12 @@ static void emit_dims_function(struct emit *e, const char *name)
 
 static void emit_sizes_function(struct emit *e, const struct compiled *c, const char *name)
 {
-	LLVMValueRef out = begin_with_symbols(e, name, e->t.i32), scratch = emit_i64(e, 0);
-	LLVMTypeRef param = e->t.ptr, type = LLVMFunctionType(e->t.i64, &param, 1, 0);
-	for (uint32_t i = 0; i < e->p->n_kernels; i++) {
-		if (c[i].schedule.scratch)
-			scratch = emit_max(e, scratch, emit_dim(e, c[i].schedule.scratch));
-		if (c[i].scratch)
-			scratch = emit_max(
-					e, scratch,
-					LLVMBuildCall2(e->b, type, c[i].scratch, &e->frame, 1, ""));
-	}
+	LLVMValueRef out = begin_with_symbols(e, name, e->t.i32), scratch = compiled_scratch(e, c);
 	/* a vector may be read or written behind the last element */
 	LLVMValueRef spare = emit_i64(e, 256);
 	LLVMBuildStore(e->b, emit_add(e, emit_dim(e, e->p->workspace), spare),
-		       field(e, out, offsetof(struct normc_sizes, workspace)));
-	LLVMBuildStore(e->b, scratch, field(e, out, offsetof(struct normc_sizes, scratch)));
+		       emit_field(e, out, offsetof(struct normc_sizes, workspace)));
+	LLVMBuildStore(e->b, scratch, emit_field(e, out, offsetof(struct normc_sizes, scratch)));
 	LLVMBuildRet(e->b, LLVMConstInt(e->t.i32, 0, 0));
 }
 
@@ -280,12 +127,12 @@ static void emit_module_function(struct emit *e, const char *const *name)
 	function_begin(e, symbol, e->t.none, &param, 1);
 	LLVMValueRef out = LLVMGetParam(e->function, 0);
 	LLVMBuildStore(e->b, bytes_constant(e, desc.p, desc.n, "descriptor"),
-		       field(e, out, offsetof(struct normc_module, desc)));
+		       emit_field(e, out, offsetof(struct normc_module, desc)));
 	LLVMBuildStore(e->b, weights_symbol(e),
-		       field(e, out, offsetof(struct normc_module, weights)));
+		       emit_field(e, out, offsetof(struct normc_module, weights)));
 	for (int i = 0; i < 4; i++)
 		LLVMBuildStore(e->b, LLVMGetNamedFunction(e->module, name[i]),
-			       field(e, out, at[i]));
+			       emit_field(e, out, at[i]));
 	LLVMBuildRetVoid(e->b);
 }
 
@@ -332,7 +179,7 @@ static LLVMValueRef round_up_64(struct emit *e, LLVMValueRef x)
 
 static LLVMValueRef size_field(struct emit *e, LLVMValueRef sizes, size_t offset)
 {
-	return round_up_64(e, LLVMBuildLoad2(e->b, e->t.i64, field(e, sizes, offset), ""));
+	return round_up_64(e, LLVMBuildLoad2(e->b, e->t.i64, emit_field(e, sizes, offset), ""));
 }
 
 /* Where extents come from the contents of inputs, only a session can know them: these say so. */
@@ -389,16 +236,16 @@ static void emit_run_entry(struct emit *e, const char *sizes, const char *run)
 	LLVMValueRef bytes = size_field(e, out, offsetof(struct normc_sizes, workspace));
 	LLVMValueRef weights =
 			beside ? LLVMGetParam(e->function, symbols + n - 2) : weights_symbol(e);
-	LLVMBuildStore(e->b, weights, field(e, frame, offsetof(struct normc_frame, weights)));
-	LLVMBuildStore(e->b, workspace, field(e, frame, offsetof(struct normc_frame, workspace)));
+	LLVMBuildStore(e->b, weights, emit_field(e, frame, offsetof(struct normc_frame, weights)));
+	LLVMBuildStore(e->b, workspace, emit_field(e, frame, offsetof(struct normc_frame, workspace)));
 	LLVMBuildStore(e->b, emit_element(e, e->t.i8, workspace, bytes),
-		       field(e, frame, offsetof(struct normc_frame, scratch)));
+		       emit_field(e, frame, offsetof(struct normc_frame, scratch)));
 	LLVMBuildStore(e->b, pointer_list(e, symbols, g->n_inputs),
-		       field(e, frame, offsetof(struct normc_frame, inputs)));
+		       emit_field(e, frame, offsetof(struct normc_frame, inputs)));
 	LLVMBuildStore(e->b, pointer_list(e, symbols + g->n_inputs, g->n_outputs),
-		       field(e, frame, offsetof(struct normc_frame, outputs)));
+		       emit_field(e, frame, offsetof(struct normc_frame, outputs)));
 	LLVMBuildStore(e->b, LLVMConstInt(e->t.i32, 1, 0),
-		       field(e, frame, offsetof(struct normc_frame, threads)));
+		       emit_field(e, frame, offsetof(struct normc_frame, threads)));
 	LLVMTypeRef type = LLVMFunctionType(e->t.i32, &param, 1, 0);
 	LLVMBuildRet(e->b, LLVMBuildCall2(e->b, type, LLVMGetNamedFunction(e->module, run), &frame,
 					  1, ""));
@@ -427,15 +274,12 @@ static void emit_everything(struct emit *e)
 	const char *const name[4] = {
 			arena_printf(a, "%s.dims", symbol), arena_printf(a, "%s.sizes", symbol),
 			arena_printf(a, "%s.flops", symbol), arena_printf(a, "%s.run", symbol)};
-	struct compiled *c = arena_new(a, struct compiled, e->p->n_kernels + 1);
-	for (uint32_t i = 0; i < e->p->n_kernels; i++)
-		c[i] = compile_kernel(e, i);
-	if (e->context->diag->errors)
+	const struct compiled *c = compile_program(e, e->p, symbol);
+	if (!c)
 		return;
 	emit_dims_function(e, name[0]);
 	emit_sizes_function(e, c, name[1]);
 	emit_flops_function(e, name[2]);
-	emit_run(e, c, name[3]);
 	emit_module_function(e, name);
 	emit_workspace_entry(e, name[1]);
 	emit_run_entry(e, name[1], name[3]);
@@ -444,16 +288,12 @@ static void emit_everything(struct emit *e)
 struct emitted *codegen_emit(const struct program *p, struct target *target,
 			     const struct codegen_options *options)
 {
-	struct arena *a = p->context->arena;
 	struct emitted *emitted = calloc(1, sizeof *emitted);
 	if (!emitted) {
 		diag_error(p->context->diag, (struct loc){0}, NORMC_LIMIT, "no memory for code");
 		return NULL;
 	}
 	struct emit e = {.p = p, .context = p->context, .options = options, .target = target};
-	e.buffer = arena_new(a, LLVMValueRef, p->n_buffers + 1);
-	e.known.node = arena_new(a, const struct node *, p->graph->n_nodes + 8);
-	e.known.value = arena_new(a, LLVMValueRef, p->graph->n_nodes + 8);
 	e.llvm = LLVMContextCreate();
 	e.module = LLVMModuleCreateWithNameInContext(options->symbol, e.llvm);
 	e.b = LLVMCreateBuilderInContext(e.llvm);

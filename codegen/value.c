@@ -82,9 +82,7 @@ static LLVMValueRef checked_index(struct emit *e, LLVMValueRef i, const struct d
 				     1, &bad, 1);
 	struct when w;
 	when_begin(e, &w, any);
-	LLVMValueRef args[3] = {e->frame, LLVMConstInt(e->t.i32, e->kernel_number, 0),
-				LLVMConstInt(e->t.i32, NORMC_INVALID, 0)};
-	emit_runtime(e, "normc_rt_fail", e->t.none, args, 3);
+	emit_fail(e, LLVMConstInt(e->t.i32, NORMC_INVALID, 0));
 	when_end(e, &w);
 	return LLVMBuildSelect(e->b, bad, zero, i, "");
 }

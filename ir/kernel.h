@@ -88,6 +88,7 @@ struct program {
 			      fused), or NO_KERNEL */
 	struct kernel **kernels;
 	uint32_t n_kernels;
+	/* of a region's program: after those of the programs lowered before it */
 	struct weight *weights;
 	uint32_t n_weights;
 	uint64_t weights_bytes;

@@ -109,7 +109,7 @@ bool reshape_strides(struct dims *dims, const struct type *from,
 	return true;
 }
 
-static bool is_dense(struct dims *dims, const struct type *type, const struct dim *const *stride)
+bool layout_dense(struct dims *dims, const struct type *type, const struct dim *const *stride)
 {
 	const struct dim *dense[MAX_RANK];
 	struct order canonical = order_canonical(type->rank);
@@ -124,7 +124,7 @@ static void view_reshape(struct dims *dims, const struct node *view, struct layo
 			 const struct layout *in)
 {
 	const struct type *from = &view->in[0]->type, *to = &view->type;
-	if (is_dense(dims, from, in->stride)) {
+	if (layout_dense(dims, from, in->stride)) {
 		struct order canonical = order_canonical(to->rank);
 		order_strides(dims, to, &canonical, out->stride);
 		return;

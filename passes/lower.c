@@ -50,7 +50,8 @@ const struct dim *node_bytes(struct dims *dims, const struct node *n)
 		       dim_const(dims, (int64_t)normc_elem_size(n->type.elem)));
 }
 
-struct program *program_new(struct graph *g, const struct machine *machine)
+struct program *program_lower(struct graph *g, const struct machine *machine,
+			      const struct program *outer)
 {
 	struct layout **layout;
 	struct graph *prepared = prepare(g, &layout);
@@ -59,11 +60,19 @@ struct program *program_new(struct graph *g, const struct machine *machine)
 	struct program *p = arena_new(g->context->arena, struct program, 1);
 	p->graph = prepared;
 	p->context = g->context;
+	p->weights = outer->weights;
+	p->n_weights = outer->n_weights;
 	struct groups groups = fuse(prepared, layout);
 	if (!place(p, layout, &groups, machine))
 		return NULL;
 	plan(p);
 	return p;
+}
+
+struct program *program_new(struct graph *g, const struct machine *machine)
+{
+	struct program nothing = {0};
+	return program_lower(g, machine, &nothing);
 }
 
 static const char *const buffer_kind_name[] = {"input", "output", "weight", "work"};

@@ -33,6 +33,8 @@ void order_strides(struct dims *dims, const struct type *type, const struct orde
 		   const struct dim **stride);
 /* Layout of a view operation's result from its operand's layout; .strided false if impossible. */
 struct layout layout_view(struct dims *dims, const struct node *view, const struct layout *in);
+/* Whether elements lie row-major without gaps. */
+bool layout_dense(struct dims *dims, const struct type *type, const struct dim *const *stride);
 /* Strides for reshaping; false if the elements are not evenly spaced. */
 bool reshape_strides(struct dims *dims, const struct type *from,
 		     const struct dim *const *from_stride, const struct type *to,
@@ -50,8 +52,16 @@ struct groups {
 };
 struct groups fuse(const struct graph *g, struct layout *const *layout);
 
+/* Adds a buffer; returns its number. */
+uint32_t buffer_new(struct program *p, struct buffer b);
 bool place(struct program *p, struct layout *const *layout, const struct groups *groups,
 	   const struct machine *machine);
 void plan(struct program *p);
+
+/* All steps; weights are appended to those of `outer`. NULL after a report. */
+struct program *program_lower(struct graph *g, const struct machine *machine,
+			      const struct program *outer);
+/* Fills in k->region of an if or a loop whose results have views; reports failure. */
+void region_lower(struct program *p, struct kernel *k, const struct machine *machine);
 
 #endif

@@ -20,7 +20,7 @@ struct placement {
 	uint32_t *weight_buffer;  /* by id of a constant, or NO_BUFFER */
 };
 
-static uint32_t buffer_new(struct program *p, struct buffer b)
+uint32_t buffer_new(struct program *p, struct buffer b)
 {
 	PUSH(p->context->arena, p->buffers, p->n_buffers, b);
 	return p->n_buffers - 1;
@@ -310,13 +310,17 @@ static void kernel_new(struct placement *s, const struct node *root)
 	if (k->anchor &&
 	    (op_info[anchor->op].kind == KIND_contract || op_info[anchor->op].kind == KIND_conv))
 		place_panels(s, k);
+	if (op_info[root->op].kind == KIND_region)
+		region_lower(p, k, s->machine);
 	PUSH(p->context->arena, p->kernels, p->n_kernels, k);
 }
 
 static void place_results(struct placement *s, const struct node *n)
 {
 	struct program *p = s->p;
-	for (uint32_t i = n->id + 1; i < p->graph->n_nodes; i++) {
+	if (n->type.elem)
+		place_root(s, n);
+	for (uint32_t i = n->id + 1; i < p->graph->n_nodes && !n->type.elem; i++) {
 		const struct node *part = p->graph->nodes[i];
 		if (part->op == OP_part && part->in[0] == n)
 			p->view[i] = dense_view(s, part);
@@ -369,11 +373,8 @@ bool place(struct program *p, struct layout *const *layout, const struct groups 
 	survey(&s);
 	for (uint32_t i = p->graph->n_nodes; i-- > 0;) {
 		const struct node *node = p->graph->nodes[i];
-		if (groups->root[i] != node)
-			continue;
-		place_results(&s, node);
-		if (node->type.elem)
-			place_root(&s, node);
+		if (groups->root[i] == node)
+			place_results(&s, node);
 	}
 	place_kernels(&s);
 	return !p->context->diag->errors;

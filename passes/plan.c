@@ -10,9 +10,8 @@
 
 enum { ALIGNMENT = 64 };
 
-static void touch(struct program *p, const struct node *n, uint32_t kernel)
+static void touch_buffer(struct program *p, uint32_t b, uint32_t kernel)
 {
-	uint32_t b = p->view[n->id].buffer;
 	if (b == NO_BUFFER)
 		return;
 	struct buffer *buffer = &p->buffers[b];
@@ -20,6 +19,23 @@ static void touch(struct program *p, const struct node *n, uint32_t kernel)
 		buffer->first = kernel;
 	if (kernel > buffer->last)
 		buffer->last = kernel;
+}
+
+static void touch(struct program *p, const struct node *n, uint32_t kernel)
+{
+	touch_buffer(p, p->view[n->id].buffer, kernel);
+}
+
+static void touch_region(struct program *p, uint32_t kernel)
+{
+	const struct region *region = p->kernels[kernel]->region;
+	if (!region)
+		return;
+	touch_buffer(p, region->workspace, kernel);
+	for (uint32_t i = 0; i < p->kernels[kernel]->root->attr.region->n_out; i++)
+		touch_buffer(p, region->result[i].buffer, kernel);
+	for (uint32_t i = 0; i < region->n_spare; i++)
+		touch_buffer(p, region->spare[i], kernel);
 }
 
 static void find_live_ranges(struct program *p)
@@ -38,6 +54,8 @@ static void find_live_ranges(struct program *p)
 		for (uint32_t k = 0; k < n->n_in; k++)
 			touch(p, n->in[k], p->group[i]);
 	}
+	for (uint32_t i = 0; i < p->n_kernels; i++)
+		touch_region(p, i);
 }
 
 static const struct dim *buffer_bytes(struct dims *dims, const struct buffer *b)

@@ -163,6 +163,20 @@ static struct node *prepare_norm(struct graph *to, const struct node *old, struc
 	return graph_clone(to, old, operand);
 }
 
+/* Regions read dense, row-major operands; their own nodes are prepared when they are lowered. */
+static struct node *prepare_region(struct prepare *s, struct graph *to, const struct node *old,
+				   struct node *const *in)
+{
+	struct node **operand = arena_new(s->arena, struct node *, old->n_in + 1);
+	for (uint32_t i = 0; i < old->n_in; i++) {
+		const struct layout *l = layout_of(s, in[i]);
+		struct order canonical = order_canonical(in[i]->type.rank);
+		bool dense = l->strided && layout_dense(s->dims, &in[i]->type, l->stride);
+		operand[i] = dense ? in[i] : copy_ordered(to, in[i], &canonical);
+	}
+	return graph_clone(to, old, operand);
+}
+
 static struct node *prepare_node(struct graph *to, const struct node *old, struct node *const *in,
 				 void *user)
 {
@@ -185,7 +199,8 @@ static struct node *prepare_node(struct graph *to, const struct node *old, struc
 		n = prepare_norm(to, old, in);
 		break;
 	case KIND_region:
-		return NULL; /* regions are prepared when they are lowered */
+		n = prepare_region(s, to, old, in);
+		break;
 	default:
 		n = graph_clone(to, old, in);
 	}

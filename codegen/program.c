@@ -1,0 +1,209 @@
+/* A program to functions: one for each kernel, and one that runs them in order.  Programs of regions
+ * come before the kernel that they belong to.
+ */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "emit.h"
+#include "module.h"
+
+/* ---- functions ---- */
+
+LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result,
+			    LLVMTypeRef *params, unsigned n)
+{
+	LLVMTypeRef type = LLVMFunctionType(result, params, n, 0);
+	e->function = LLVMGetNamedFunction(e->module, name);
+	if (!e->function)
+		e->function = LLVMAddFunction(e->module, name, type);
+	unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
+	LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex,
+				LLVMCreateEnumAttribute(e->llvm, kind, 0));
+	if (target_machine(e->target).vector == 16) {
+		LLVMAttributeRef wide = LLVMCreateStringAttribute(e->llvm, "prefer-vector-width",
+								  19, "512", 3);
+		LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex, wide);
+	}
+	LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(e->llvm, e->function, "entry");
+	LLVMBasicBlockRef body = LLVMAppendBasicBlockInContext(e->llvm, e->function, "body");
+	LLVMPositionBuilderAtEnd(e->entry, entry);
+	LLVMPositionBuilderBefore(e->entry, LLVMBuildBr(e->entry, body));
+	LLVMPositionBuilderAtEnd(e->b, body);
+	e->function_number++;
+	memset(e->buffer, 0, (e->p->n_buffers + 1) * sizeof *e->buffer);
+	return e->function;
+}
+
+LLVMValueRef emit_field(struct emit *e, LLVMValueRef base, size_t offset)
+{
+	return emit_element(e, e->t.i8, base, emit_i64(e, (int64_t)offset));
+}
+
+/* ---- kernels ---- */
+
+static void emit_body(struct emit *e, struct compiled_kernel *c)
+{
+	struct schedule *s = &c->schedule;
+	const struct kernel *k = e->kernel;
+	const struct node *n = k->anchor ? k->anchor : k->root;
+	switch (op_info[n->op].kind) {
+	case KIND_reduce:
+		kernel_reduce(e, s);
+		break;
+	case KIND_softmax:
+		kernel_softmax(e, s);
+		break;
+	case KIND_norm:
+		kernel_norm(e, s);
+		break;
+	case KIND_contract:
+		kernel_contract(e, s);
+		break;
+	case KIND_conv:
+		if (n->attr.conv->groups > 1 && dim_is(n->in[1]->type.dim[1], 1))
+			kernel_depthwise(e, s);
+		else
+			kernel_contract(e, s);
+		break;
+	case KIND_window:
+		kernel_window(e, s);
+		break;
+	case KIND_call:
+		kernel_call(e, s);
+		break;
+	case KIND_region:
+		kernel_region(e, c);
+		break;
+	default:
+		if (n->op == OP_concat)
+			kernel_concat(e, s);
+		else if (n->op == OP_pad)
+			kernel_pad(e, s);
+		else
+			kernel_map(e, s);
+	}
+}
+
+/* Functions of a region's program; NULL after a report. */
+static const struct compiled *compile_region(struct emit *e, uint32_t number, int r)
+{
+	const struct program *p = e->p->kernels[number]->region->program[r];
+	const struct emit outer = *e;
+	const char *part = r ? "else" : "then";
+	const char *prefix = arena_printf(e->context->arena, "%s.%u.%s", e->prefix, number, part);
+	e->inner = true;
+	if (!outer.inner)
+		e->outer_number = number;
+	const struct compiled *c = compile_program(e, p, prefix);
+	e->inner = outer.inner;
+	e->p = outer.p;
+	e->prefix = outer.prefix;
+	e->buffer = outer.buffer;
+	e->known = outer.known;
+	return c;
+}
+
+static struct compiled_kernel compile_kernel(struct emit *e, uint32_t number)
+{
+	struct compiled_kernel c = {0};
+	const struct kernel *k = e->p->kernels[number];
+	if (k->nothing_to_do)
+		return c;
+	for (int r = 0; k->region && r < 2 && k->region->program[r]; r++)
+		if (!(c.region[r] = compile_region(e, number, r)))
+			return c;
+	e->kernel = k;
+	e->kernel_number = number;
+	if (!e->inner)
+		e->outer_number = number;
+	const char *name = arena_printf(e->context->arena, "%s.%u.%s", e->prefix, number, k->name);
+	LLVMTypeRef params[3] = {e->t.ptr, e->t.i64, e->t.i64};
+	c.function = function_begin(e, name, e->t.none, params, 3);
+	LLVMSetLinkage(c.function, LLVMInternalLinkage);
+	e->frame = LLVMGetParam(c.function, 0);
+	e->task = LLVMGetParam(c.function, 1);
+	e->thread = LLVMGetParam(c.function, 2);
+	emit_body(e, &c);
+	LLVMBuildRetVoid(e->b);
+	if (k->root->op == OP_call && call_has_scratch(k->root)) {
+		name = arena_printf(e->context->arena, "%s.%u.scratch", e->prefix, number);
+		c.scratch = function_begin(e, name, e->t.i64, params, 1);
+		LLVMSetLinkage(c.scratch, LLVMInternalLinkage);
+		e->frame = LLVMGetParam(c.scratch, 0);
+		LLVMBuildRet(e->b, emit_call_scratch(e, k->root));
+	}
+	return c;
+}
+
+/* ---- programs ---- */
+
+static void mark(struct emit *e, uint32_t kernel)
+{
+	LLVMValueRef args[2] = {e->frame, LLVMConstInt(e->t.i32, kernel, 0)};
+	if (e->options->profile && !e->inner)
+		emit_runtime(e, "normc_rt_mark", e->t.none, args, 2);
+}
+
+static LLVMValueRef emit_run(struct emit *e, const struct compiled_kernel *c)
+{
+	const char *name = arena_printf(e->context->arena, "%s.run", e->prefix);
+	LLVMTypeRef params[3] = {e->t.ptr, e->t.i64, e->t.i64},
+		    kernel = LLVMFunctionType(e->t.none, params, 3, 0);
+	LLVMSetLinkage(function_begin(e, name, e->t.i32, params, 1), LLVMInternalLinkage);
+	e->frame = LLVMGetParam(e->function, 0);
+	e->kernel = NULL;
+	for (uint32_t i = 0; i < e->p->n_kernels; i++) {
+		mark(e, i);
+		if (!c[i].function)
+			continue;
+		LLVMValueRef direct[3] = {e->frame, emit_i64(e, 0), emit_i64(e, 0)};
+		LLVMValueRef parallel[3] = {e->frame, c[i].function,
+					    emit_dim(e, c[i].schedule.tasks)};
+		if (dim_is(c[i].schedule.tasks, 1))
+			LLVMBuildCall2(e->b, kernel, c[i].function, direct, 3, "");
+		else
+			emit_runtime(e, "normc_rt_parallel", e->t.none, parallel, 3);
+	}
+	mark(e, e->p->n_kernels);
+	LLVMValueRef status = emit_field(e, e->frame, offsetof(struct normc_frame, status));
+	LLVMBuildRet(e->b, LLVMBuildLoad2(e->b, e->t.i32, status, ""));
+	return e->function;
+}
+
+const struct compiled *compile_program(struct emit *e, const struct program *p, const char *prefix)
+{
+	struct arena *a = e->context->arena;
+	struct compiled *c = arena_new(a, struct compiled, 1);
+	struct compiled_kernel *kernel = arena_new(a, struct compiled_kernel, p->n_kernels + 1);
+	e->p = p;
+	e->prefix = prefix;
+	e->buffer = arena_new(a, LLVMValueRef, p->n_buffers + 1);
+	e->known.n = 0;
+	e->known.node = arena_new(a, const struct node *, p->graph->n_nodes + 8);
+	e->known.value = arena_new(a, LLVMValueRef, p->graph->n_nodes + 8);
+	for (uint32_t i = 0; i < p->n_kernels; i++)
+		kernel[i] = compile_kernel(e, i);
+	*c = (struct compiled){.kernel = kernel, .n = p->n_kernels};
+	if (!e->context->diag->errors)
+		c->run = emit_run(e, kernel);
+	return c->run ? c : NULL;
+}
+
+LLVMValueRef compiled_scratch(struct emit *e, const struct compiled *c)
+{
+	LLVMTypeRef param = e->t.ptr, type = LLVMFunctionType(e->t.i64, &param, 1, 0);
+	LLVMValueRef most = emit_i64(e, 0), one;
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct compiled_kernel *k = &c->kernel[i];
+		if (k->schedule.scratch)
+			most = emit_max(e, most, emit_dim(e, k->schedule.scratch));
+		if (k->scratch) {
+			one = LLVMBuildCall2(e->b, type, k->scratch, &e->frame, 1, "");
+			most = emit_max(e, most, one);
+		}
+		for (int r = 0; r < 2 && k->region[r]; r++)
+			most = emit_max(e, most, compiled_scratch(e, k->region[r]));
+	}
+	return most;
+}
