@@ -99,7 +99,7 @@ bool reshape_repeated(struct dims *dims, const struct type *small, const struct 
 	for (int32_t k = 0; k < groups.n; k++) {
 		int32_t repeated = 0, kept = 0;
 		for (int32_t i = groups.first[0][k]; i < groups.first[0][k + 1]; i++)
-			if (small->dim[i] != big->dim[i])
+			if (dim_is(small->dim[i], 1) && !dim_is(big->dim[i], 1))
 				repeated++;
 			else if (!dim_is(small->dim[i], 1))
 				kept++;
@@ -175,7 +175,7 @@ struct node *build_slice_broadcast(struct match *m)
 	struct attr_slice attr;
 	memcpy(&attr, m->root->attr.slice, sizeof attr);
 	for (int32_t i = 0; i < b->type.rank; i++) {
-		if (m->slot[0]->type.dim[i] == b->type.dim[i])
+		if (!dim_is(m->slot[0]->type.dim[i], 1) || dim_is(b->type.dim[i], 1))
 			continue;
 		attr.start[i] = dim_const(dims, 0);
 		attr.extent[i] = dim_const(dims, 1);
