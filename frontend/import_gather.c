@@ -34,7 +34,9 @@ static void call_one(struct import *n, const char *name, const struct type *out,
 /* The runtime's functions take i64 indices. */
 static void widen_indices(struct import *n, uint32_t i)
 {
-	n->in[i] = build_cast(n->g, import_in(n, i), NORMC_I64);
+	struct node *index = import_in(n, i);
+	if (!node_is_poison(index))
+		n->in[i] = build_cast(n->g, index, NORMC_I64);
 }
 
 void import_gather_nd(struct import *n)

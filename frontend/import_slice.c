@@ -13,12 +13,16 @@ void import_concat(struct import *n)
 {
 	int32_t rank = import_in(n, 0)->type.rank,
 		axis = import_axis(n, import_int(n, "axis", 1), rank);
-	for (uint32_t i = 0; i < n->n_in; i++)
-		if (import_in(n, i)->type.rank != rank) {
+	for (uint32_t i = 0; i < n->n_in; i++) {
+		const struct node *x = import_in(n, i);
+		if (node_is_poison(x))
+			return;
+		if (x->type.rank != rank) {
 			import_invalid(n, "operand %u has rank %d, the first one %d", i,
-				       n->in[i]->type.rank, rank);
+				       x->type.rank, rank);
 			return;
 		}
+	}
 	if (rank > 0)
 		import_out(n, 0, build_concat(n->g, n->in, n->n_in, axis));
 }
