@@ -20,11 +20,15 @@ struct target *target_new(struct diag *diag, const struct codegen_options *optio
 void target_free(struct target *target);
 struct machine target_machine(const struct target *target);
 
-/* A module of LLVM IR for the program. NULL after a report. */
+/* A module of LLVM IR, empty; NULL after a report. It outlives neither target nor options, and is
+ * LLVM's memory, not the arena's: whoever holds it frees it, also when memory is spent. */
 struct emitted;
-struct emitted *codegen_emit(const struct program *p, struct target *target,
-			     const struct codegen_options *options);
+struct emitted *emitted_new(struct target *target, struct diag *diag,
+			    const struct codegen_options *options);
 void emitted_free(struct emitted *emitted);
+/* Emits the program into a new module; false after a report. */
+bool codegen_emit(struct emitted *emitted, const struct program *p,
+		  const struct codegen_options *options);
 
 enum codegen_form { CODEGEN_OBJECT, CODEGEN_ASSEMBLY, CODEGEN_IR };
 /* Optimises and writes to `path` (callers that need a file to appear whole rename it). With

@@ -1,4 +1,4 @@
-/* Private to codegen/: a finished module of LLVM IR. */
+/* Private to codegen/: a module of LLVM IR. */
 #ifndef NORMC_CODEGEN_EMITTED_H
 #define NORMC_CODEGEN_EMITTED_H
 
@@ -9,6 +9,7 @@
 struct emitted {
 	LLVMContextRef context;
 	LLVMModuleRef module;
+	LLVMBuilderRef builder[2];
 	struct target *target; /* not owned */
 	struct diag *diag;
 	const char *symbol; /* prefix of exported names */

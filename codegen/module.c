@@ -2,7 +2,6 @@
  * typed entry points. */
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "descriptor.h"
@@ -285,31 +284,19 @@ static void emit_everything(struct emit *e)
 	emit_run_entry(e, name[1], name[3]);
 }
 
-struct emitted *codegen_emit(const struct program *p, struct target *target,
-			     const struct codegen_options *options)
+bool codegen_emit(struct emitted *emitted, const struct program *p,
+		  const struct codegen_options *options)
 {
-	struct emitted *emitted = calloc(1, sizeof *emitted);
-	if (!emitted) {
-		diag_error(p->context->diag, (struct loc){0}, NORMC_LIMIT, "no memory for code");
-		return NULL;
-	}
-	struct emit e = {.p = p, .context = p->context, .options = options, .target = target};
-	e.llvm = LLVMContextCreate();
-	e.module = LLVMModuleCreateWithNameInContext(options->symbol, e.llvm);
-	e.b = LLVMCreateBuilderInContext(e.llvm);
-	e.entry = LLVMCreateBuilderInContext(e.llvm);
-	*emitted = (struct emitted){.context = e.llvm,
-				    .module = e.module,
-				    .target = target,
-				    .diag = p->context->diag,
-				    .symbol = options->symbol,
-				    .weights_inside = weights_inside(&e)};
+	struct emit e = {.p = p,
+			 .context = p->context,
+			 .options = options,
+			 .target = emitted->target,
+			 .llvm = emitted->context,
+			 .module = emitted->module,
+			 .b = emitted->builder[0],
+			 .entry = emitted->builder[1]};
+	emitted->weights_inside = weights_inside(&e);
 	open_types(&e);
 	emit_everything(&e);
-	LLVMDisposeBuilder(e.b);
-	LLVMDisposeBuilder(e.entry);
-	if (!p->context->diag->errors)
-		return emitted;
-	emitted_free(emitted);
-	return NULL;
+	return !p->context->diag->errors;
 }

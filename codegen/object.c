@@ -153,13 +153,31 @@ bool emitted_write(struct emitted *emitted, enum codegen_form form, const char *
 	return write_code(emitted, form, path);
 }
 
+struct emitted *emitted_new(struct target *target, struct diag *diag,
+			    const struct codegen_options *options)
+{
+	struct emitted *emitted = calloc(1, sizeof *emitted);
+	if (!emitted) {
+		diag_error(diag, (struct loc){0}, NORMC_LIMIT, "no memory for code");
+		return NULL;
+	}
+	emitted->context = LLVMContextCreate();
+	emitted->module = LLVMModuleCreateWithNameInContext(options->symbol, emitted->context);
+	for (int i = 0; i < 2; i++)
+		emitted->builder[i] = LLVMCreateBuilderInContext(emitted->context);
+	emitted->target = target;
+	emitted->diag = diag;
+	emitted->symbol = options->symbol;
+	return emitted;
+}
+
 void emitted_free(struct emitted *emitted)
 {
 	if (!emitted)
 		return;
-	if (emitted->module)
-		LLVMDisposeModule(emitted->module);
-	if (emitted->context)
-		LLVMContextDispose(emitted->context);
+	for (int i = 0; i < 2; i++)
+		LLVMDisposeBuilder(emitted->builder[i]);
+	LLVMDisposeModule(emitted->module);
+	LLVMContextDispose(emitted->context);
 	free(emitted);
 }

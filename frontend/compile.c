@@ -40,8 +40,8 @@ static bool lower(struct compile *c)
 
 static bool emit(struct compile *c)
 {
-	c->emitted = codegen_emit(c->program, c->target, &c->codegen);
-	return c->emitted;
+	c->emitted = emitted_new(c->target, &c->diag, &c->codegen);
+	return c->emitted && codegen_emit(c->emitted, c->program, &c->codegen);
 }
 
 bool compile_to(struct compile *c, enum stage stage)
