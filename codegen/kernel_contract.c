@@ -17,6 +17,9 @@
 
 #include "emit.h"
 
+/* How far ahead of the multiply-adds a panel is asked for. */
+enum { PREFETCH_BYTES = 8192 };
+
 struct level {				   /* one loop of k */
 	const struct dim *extent, *stride; /* of A, in elements */
 };
@@ -28,14 +31,17 @@ struct contraction {
 	struct space space;	  /* the root's; the columns are the last dimension */
 	struct view row_a, row_b; /* strides of A and B along the root's axes */
 	int32_t columns;	  /* loop dimension of the columns */
-	int32_t rows;		  /* loop dimension that tiles run along, -1: one row only */
+	int32_t rows;		  /* loop dimension of the rows, -1: one row only */
+	int32_t unit;		  /* loop dimension that tiles run along: rows, or lines of rows */
+	int32_t unit_rows, units; /* rows of one unit; units of a tile */
 	int32_t n_levels;
 	struct level level[MAX_CONTRACTED];
 	const struct dim *k, *n_columns; /* of one group */
 	int64_t groups;
-	int32_t lanes, width, mr;
+	int32_t lanes, width;
 	bool packed; /* at compile time */
 	bool pack_here;
+	bool from_memory; /* B is large and every panel is used for few rows only */
 	/* of the task */
 	struct index x;
 	LLVMValueRef group, first_column, a_base, b_base, b_step;
@@ -46,7 +52,7 @@ struct tile {
 	int32_t mr, nv;
 	LLVMValueRef mask[8]; /* by vector, NULL: full */
 	LLVMValueRef acc[32]; /* slots */
-	LLVMValueRef row;
+	LLVMValueRef first;   /* unit */
 };
 
 static const struct dim *number(const struct contraction *c, int64_t x)
@@ -157,27 +163,39 @@ static void describe_space(struct contraction *c)
 		c->rows = -1; /* B differs from row to row */
 }
 
-/* Rows of a tile: as many as registers allow, and such that few are left over. */
-static int32_t choose_rows(const struct contraction *c)
+/* Tiles run along the rows; where these are few, along the dimension before them, whole lines of
+ * rows at a time. */
+static void describe_units(struct contraction *c)
 {
-	struct machine m = target_machine(c->e->target);
-	int32_t nv = c->width / c->lanes, most = (m.vectors - (m.vectors >= 32 ? 2 : 1) - nv) / nv;
-	if (most > 14)
-		most = 14;
-	if (nv == 4 && most > 6 && m.vectors >= 32)
-		most = 6;
-	if (most < 1 || c->rows < 0)
-		return 1;
-	const struct dim *rows = c->space.extent[c->rows];
-	if (!dim_is_const(rows))
-		return most;
-	int64_t n = rows->value, best = most;
-	for (int64_t r = most; r >= 1 && r * 2 > most; r--) {
-		int64_t now = (n + r - 1) / r * r - n, before = (n + best - 1) / best * best - n;
-		if (now * 8 < before * 8 - n)
-			best = r;
+	int32_t mr = c->e->kernel->panels->rows;
+	c->unit = c->rows;
+	c->unit_rows = 1;
+	c->units = c->rows < 0 ? 1 : mr;
+	if (c->rows < 1)
+		return;
+	const struct dim *line = c->space.extent[c->rows],
+			 *before = c->row_b.stride[c->space.fast[c->rows - 1]];
+	if (!dim_is_const(line) || !dim_is(before, 0) || line->value < 1 || line->value * 2 > mr)
+		return;
+	c->unit = c->rows - 1;
+	c->unit_rows = (int32_t)line->value;
+	c->units = mr / c->unit_rows;
+}
+
+/* Whether B comes from memory rather than from a cache, and its first use is a good part of all. */
+static bool streams(const struct contraction *c)
+{
+	enum { CACHED_BYTES = 1 << 20, FEW_ROWS = 128 };
+	int64_t rows = 1;
+	for (int32_t i = 0; i < c->space.n_outer; i++) {
+		if (!dim_is_const(c->space.extent[i]))
+			return false;
+		rows *= c->space.extent[i]->value;
 	}
-	return (int32_t)(best > n ? (n > 0 ? n : 1) : best);
+	if (!c->packed || rows > FEW_ROWS)
+		return false;
+	const struct buffer *b = &c->e->p->buffers[c->e->kernel->panels->buffer];
+	return b->count->value * (int64_t)normc_elem_size(c->elem) > CACHED_BYTES;
 }
 
 static void describe(struct contraction *c, struct emit *e)
@@ -197,11 +215,12 @@ static void describe(struct contraction *c, struct emit *e)
 		describe_matmul(c);
 	merge_levels(c);
 	describe_space(c);
-	c->mr = choose_rows(c);
+	describe_units(c);
 	bool in_place = c->n->op != OP_conv && dim_is(e->p->view[c->packed ? c->a->id : c->b->id]
 								      .stride[c->b->type.rank - 1],
 						      1);
 	c->pack_here = !c->packed && !in_place;
+	c->from_memory = streams(c);
 }
 
 /* ---- B ---- */
@@ -250,7 +269,7 @@ static void find_panel(struct contraction *c, LLVMValueRef panel)
 	LLVMTypeRef type = emit_storage_type(e, c->elem);
 	LLVMValueRef offset = emit_i64(e, 0);
 	for (int32_t i = 0; i < c->space.n_outer; i++)
-		if (i != c->rows)
+		if (i != c->rows && i != c->unit)
 			offset = emit_add(e, offset,
 					  emit_mul(e, c->x.at[i],
 						   emit_dim(e, c->row_b.stride[c->space.fast[i]])));
@@ -293,6 +312,41 @@ static LLVMValueRef load_b(struct contraction *c, const struct tile *t, LLVMValu
 	return emit_load_at(e, c->elem, address, &x, NULL);
 }
 
+/* A large panel comes from memory the first time: ask for its next rows before they are wanted,
+ * across pages too, where the hardware's prefetcher stops. */
+static void prefetch_b(struct contraction *c, const struct tile *t, LLVMValueRef row)
+{
+	struct emit *e = c->e;
+	LLVMTypeRef i32 = e->t.i32, pointer = e->t.ptr;
+	int64_t line = 64 / (int64_t)normc_elem_size(c->elem);
+	for (int64_t at = 0; at < (int64_t)t->nv * c->lanes; at += line) {
+		LLVMValueRef address = emit_element(
+				e, emit_storage_type(e, c->elem), row,
+				emit_i64(e,
+					 at + PREFETCH_BYTES / (int64_t)normc_elem_size(c->elem)));
+		LLVMValueRef args[4] = {address, LLVMConstInt(i32, 0, 0), LLVMConstInt(i32, 2, 0),
+					LLVMConstInt(i32, 1, 0)};
+		emit_intrinsic(e, "llvm.prefetch", &pointer, 1, args, 4);
+	}
+}
+
+/* Distance in A of two indices of a loop dimension. */
+static LLVMValueRef a_stride(struct contraction *c, int32_t loop)
+{
+	return loop < 0 ? emit_i64(c->e, 0) : emit_dim(c->e, c->row_a.stride[c->space.fast[loop]]);
+}
+
+/* Of row i of a tile from its first. */
+static LLVMValueRef row_offset(struct contraction *c, int32_t i)
+{
+	struct emit *e = c->e;
+	LLVMValueRef offset = emit_mul(e, a_stride(c, c->unit), emit_i64(e, i / c->unit_rows));
+	if (c->unit == c->rows)
+		return offset;
+	return emit_add(e, offset,
+			emit_mul(e, a_stride(c, c->rows), emit_i64(e, i % c->unit_rows)));
+}
+
 static LLVMValueRef multiply_add(struct contraction *c, LLVMValueRef a, LLVMValueRef b,
 				 LLVMValueRef acc)
 {
@@ -308,12 +362,12 @@ static void emit_step(struct contraction *c, struct tile *t, LLVMValueRef a, LLV
 	LLVMTypeRef type = emit_storage_type(e, c->elem),
 		    vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
 	LLVMValueRef column[8];
-	LLVMValueRef step = c->rows < 0 ? emit_i64(e, 0)
-					: emit_dim(e, c->row_a.stride[c->space.fast[c->rows]]);
 	for (int32_t j = 0; j < t->nv; j++)
 		column[j] = load_b(c, t, b, j);
+	if (c->from_memory)
+		prefetch_b(c, t, b);
 	for (int32_t i = 0; i < t->mr; i++) {
-		LLVMValueRef address = emit_element(e, type, a, emit_mul(e, step, emit_i64(e, i)));
+		LLVMValueRef address = emit_element(e, type, a, row_offset(c, i));
 		LLVMValueRef one = emit_splat(e, emit_load_at(e, c->elem, address, &scalar, NULL),
 					      c->lanes);
 		for (int32_t j = 0; j < t->nv; j++) {
@@ -331,9 +385,8 @@ static void emit_products(struct contraction *c, struct tile *t)
 	LLVMTypeRef type = emit_storage_type(e, c->elem),
 		    vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
 	struct loop loop[MAX_CONTRACTED];
-	LLVMValueRef step = c->rows < 0 ? emit_i64(e, 0)
-					: emit_dim(e, c->row_a.stride[c->space.fast[c->rows]]);
-	LLVMValueRef a = emit_element(e, type, c->a_base, emit_mul(e, t->row, step)),
+	LLVMValueRef a = emit_element(e, type, c->a_base,
+				      emit_mul(e, t->first, a_stride(c, c->unit))),
 		     k = emit_i64(e, 0);
 	for (int32_t i = 0; i < t->mr * t->nv; i++) {
 		t->acc[i] = emit_slot(e, vector);
@@ -357,8 +410,11 @@ static void finish_row(struct contraction *c, const struct tile *t, int32_t i)
 	struct emit *e = c->e;
 	LLVMTypeRef vector = emit_lanes(emit_compute_type(e, c->elem), c->lanes);
 	struct index x = c->x;
-	if (c->rows >= 0)
-		x.at[c->rows] = emit_add(e, t->row, emit_i64(e, i));
+	if (c->unit >= 0) {
+		x.at[c->unit] = emit_add(e, t->first, emit_i64(e, i / c->unit_rows));
+		if (c->unit != c->rows)
+			x.at[c->rows] = emit_i64(e, i % c->unit_rows);
+	}
 	LLVMValueRef group_start = emit_mul(e, c->group, emit_dim(e, c->n_columns));
 	LLVMValueRef first = emit_add(e, group_start, c->first_column);
 	x.lane = c->columns;
@@ -371,30 +427,33 @@ static void finish_row(struct contraction *c, const struct tile *t, int32_t i)
 	}
 }
 
-static void emit_tile(struct contraction *c, struct tile *t, LLVMValueRef row)
+static void emit_tile(struct contraction *c, struct tile *t, LLVMValueRef first)
 {
-	t->row = row;
+	t->first = first;
 	emit_products(c, t);
 	for (int32_t i = 0; i < t->mr; i++)
 		finish_row(c, t, i);
 }
 
-/* Rows [from, to) with full tiles, then what is left. */
+/* Units [from, to) with full tiles, then what is left: `left_over` units, or -1 for any number, one
+ * at a time. */
 static void emit_rows(struct contraction *c, struct tile *t, LLVMValueRef from, LLVMValueRef to,
 		      int64_t left_over)
 {
 	struct emit *e = c->e;
 	struct loop loop;
-	LLVMValueRef count = LLVMBuildSub(e->b, to, from, ""), mr = emit_i64(e, c->mr);
-	LLVMValueRef whole = emit_add(e, from, emit_mul(e, LLVMBuildUDiv(e->b, count, mr, ""), mr));
-	t->mr = c->mr;
-	loop_begin(e, &loop, from, whole, mr);
+	LLVMValueRef count = LLVMBuildSub(e->b, to, from, ""), units = emit_i64(e, c->units);
+	LLVMValueRef tiles = LLVMBuildUDiv(e->b, count, units, "");
+	LLVMValueRef whole = emit_add(e, from, emit_mul(e, tiles, units));
+	t->mr = c->units * c->unit_rows;
+	loop_begin(e, &loop, from, whole, units);
 	emit_tile(c, t, loop.i);
 	loop_end(e, &loop);
 	if (!left_over)
 		return;
-	t->mr = left_over > 0 ? (int32_t)left_over : 1;
-	loop_begin(e, &loop, whole, to, emit_i64(e, t->mr));
+	int32_t rest = left_over > 0 ? (int32_t)left_over : 1;
+	t->mr = rest * c->unit_rows;
+	loop_begin(e, &loop, whole, to, emit_i64(e, rest));
 	emit_tile(c, t, loop.i);
 	loop_end(e, &loop);
 }
@@ -437,16 +496,17 @@ static void emit_panel(struct contraction *c, LLVMValueRef from, LLVMValueRef to
 	when_end(e, &w);
 }
 
-/* Rows of a chunk: a multiple of mr; enough work for a task, but A's chunk stays in the
+/* Units of a chunk: a multiple of a tile's; enough work for a task, but A's chunk stays in the
  * second-level cache. */
-static int64_t chunk_rows(const struct contraction *c)
+static int64_t chunk_units(const struct contraction *c)
 {
 	const int64_t wanted = 4 << 20, cache = 1 << 20;
 	int64_t k = dim_is_const(c->k) && c->k->value > 0 ? c->k->value : 256;
 	int64_t rows = wanted / (2 * k * c->width) + 1;
 	if (rows < 512 && rows * k * 4 < cache)
 		rows = cache / (k * 4) < 512 ? cache / (k * 4) : 512;
-	return (rows + c->mr - 1) / c->mr * c->mr;
+	int64_t tile = (int64_t)c->units * c->unit_rows;
+	return (rows + tile - 1) / tile * c->units;
 }
 
 /* task = ((group * panels + panel) * chunks + chunk) * outer + ...: neighbours share a panel */
@@ -462,9 +522,9 @@ void kernel_contract(struct emit *e, struct schedule *s)
 	struct contraction c;
 	struct dims *dims = e->context->dims;
 	describe(&c, e);
-	const struct dim *one = number(&c, 1), *rows = c.rows < 0 ? one : c.space.extent[c.rows];
-	int64_t chunk = chunk_rows(&c);
-	const struct dim *chunks = dim_ceil_div(dims, rows, number(&c, chunk));
+	const struct dim *one = number(&c, 1), *units = c.unit < 0 ? one : c.space.extent[c.unit];
+	int64_t chunk = chunk_units(&c);
+	const struct dim *chunks = dim_ceil_div(dims, units, number(&c, chunk));
 	const struct dim *panels = dim_ceil_div(dims, c.n_columns, number(&c, c.width));
 	s->tasks = dim_mul(dims, dim_mul(dims, panels, chunks), number(&c, c.groups));
 	if (c.pack_here)
@@ -474,7 +534,7 @@ void kernel_contract(struct emit *e, struct schedule *s)
 	LLVMValueRef task = e->task;
 	for (int32_t i = c.space.n_outer; i-- > 0;) {
 		c.x.at[i] = emit_i64(e, 0);
-		if (i == c.rows)
+		if (i == c.rows || i == c.unit)
 			continue;
 		c.x.at[i] = take(e, &task, c.space.extent[i]);
 		s->tasks = dim_mul(dims, s->tasks, c.space.extent[i]);
@@ -485,7 +545,7 @@ void kernel_contract(struct emit *e, struct schedule *s)
 	find_panel(&c, panel);
 	LLVMValueRef offset = emit_dim(e, e->p->view[c.a->id].offset);
 	for (int32_t i = 0; i < c.space.n_outer; i++)
-		if (i != c.rows)
+		if (i != c.rows && i != c.unit)
 			offset = emit_add(e, offset,
 					  emit_mul(e, c.x.at[i],
 						   emit_dim(e, c.row_a.stride[c.space.fast[i]])));
@@ -497,6 +557,6 @@ void kernel_contract(struct emit *e, struct schedule *s)
 	c.a_base = emit_element(e, emit_storage_type(e, c.elem),
 				emit_buffer(e, e->p->view[c.a->id].buffer), offset);
 	LLVMValueRef from = emit_mul(e, part, emit_i64(e, chunk));
-	LLVMValueRef to = emit_min(e, emit_add(e, from, emit_i64(e, chunk)), emit_dim(e, rows));
-	emit_panel(&c, from, to, dim_is_const(rows) ? rows->value % c.mr : -1);
+	LLVMValueRef to = emit_min(e, emit_add(e, from, emit_i64(e, chunk)), emit_dim(e, units));
+	emit_panel(&c, from, to, dim_is_const(units) ? units->value % c.units : -1);
 }

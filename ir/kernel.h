@@ -75,6 +75,7 @@ struct panels {
 	bool packed; /* in panels of `width` columns, otherwise in place through the operand's view
 		      */
 	int32_t width;	 /* columns of a panel */
+	int32_t rows;	 /* of a tile */
 	uint32_t buffer; /* that holds the panels (a weight, or work filled by a pack kernel) */
 };
 

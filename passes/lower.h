@@ -54,6 +54,19 @@ struct groups fuse(const struct graph *g, struct layout *const *layout);
 
 /* Adds a buffer; returns its number. */
 uint32_t buffer_new(struct program *p, struct buffer b);
+/* A product as the choice of its tile sees it. Unknown numbers are -1. */
+struct tile_problem {
+	int64_t rows;  /* evenly spaced ones, one after the other */
+	int64_t lines; /* such runs that a tile may put together; 1: none */
+	int64_t columns, k;
+	int64_t row_bytes; /* distance of two rows of A; 0: unknown */
+	int32_t lanes;	   /* elements of a vector */
+};
+struct tile_choice {
+	int32_t rows, vectors;
+};
+struct tile_choice choose_tile(const struct tile_problem *problem, const struct machine *machine);
+
 bool place(struct program *p, struct layout *const *layout, const struct groups *groups,
 	   const struct machine *machine);
 void plan(struct program *p);

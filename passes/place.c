@@ -215,15 +215,63 @@ static bool pack_conv(const struct placement *s, const struct node *n, struct pa
 	return true;
 }
 
-/* Columns of a panel: as few vectors as cover n evenly in panels of at most four. */
-static int32_t panel_width(const struct machine *m, enum normc_elem elem, int64_t n)
+static int64_t fixed_or(const struct dim *d, int64_t otherwise)
 {
-	int64_t lanes = elem == NORMC_F64 || elem == NORMC_I64 || elem == NORMC_U64 ? m->vector / 2
-										    : m->vector;
-	int64_t most = m->vectors >= 32 ? 4 : 2;
-	int64_t vectors = (n + lanes - 1) / lanes;
-	int64_t panels = (vectors + most - 1) / most;
-	return (int32_t)((panels ? (vectors + panels - 1) / panels : 1) * lanes);
+	return dim_is_const(d) ? d->value : otherwise;
+}
+
+static bool follows(struct dims *dims, const struct view *v, int32_t slow, const struct type *t)
+{
+	return v->stride[slow] == dim_mul(dims, v->stride[slow + 1], t->dim[slow + 1]);
+}
+
+/* Rows of a convolution: a line of the result, or all of it where lines lie evenly behind each
+ * other. */
+static void conv_rows(const struct placement *s, const struct kernel *k, struct tile_problem *t)
+{
+	const struct node *n = k->anchor, *x = n->in[0], *w = n->in[1];
+	const struct attr_conv *attr = n->attr.conv;
+	const struct view *in = &s->p->view[x->id], *out = &s->p->view[k->root->id];
+	int32_t last = n->type.rank - 1;
+	bool even = true;
+	t->rows = fixed_or(n->type.dim[last], -1);
+	for (int32_t i = 2; i <= last; i++)
+		even = even && dim_is(w->type.dim[i], 1) && attr->stride[i - 2] == 1;
+	for (int32_t i = last - 1; i >= 2; i--) {
+		int64_t lines = fixed_or(n->type.dim[i], -1);
+		even = even && follows(s->p->context->dims, in, i, &x->type) &&
+		       follows(s->p->context->dims, out, i, &n->type);
+		if (even)
+			t->rows = t->rows < 0 || lines < 0 ? -1 : t->rows * lines;
+		else if (i == last - 1)
+			t->lines = lines < 0 ? 1 : lines;
+	}
+	t->columns = fixed_or(n->type.dim[1], -1);
+	t->columns = t->columns < 0 ? -1 : t->columns / attr->groups;
+	t->k = fixed_or(w->type.dim[1], -1);
+	for (int32_t i = 2; i <= last && t->k >= 0; i++)
+		t->k = dim_is_const(w->type.dim[i]) ? t->k * w->type.dim[i]->value : -1;
+	t->row_bytes = fixed_or(in->stride[last], 0) * attr->stride[last - 2];
+}
+
+static struct tile_choice tile_of(const struct placement *s, const struct kernel *k)
+{
+	const struct node *n = k->anchor;
+	int32_t rank = n->type.rank;
+	int64_t size = (int64_t)normc_elem_size(n->type.elem);
+	struct tile_problem t = {.lines = 1, .lanes = s->machine->vector};
+	if (size == 8)
+		t.lanes /= 2;
+	if (n->op == OP_conv) {
+		conv_rows(s, k, &t);
+	} else {
+		t.rows = fixed_or(n->type.dim[rank - 2], -1);
+		t.columns = fixed_or(n->type.dim[rank - 1], -1);
+		t.k = fixed_or(n->in[0]->type.dim[rank - 1], -1);
+		t.row_bytes = fixed_or(s->p->view[n->in[0]->id].stride[rank - 2], 0);
+	}
+	t.row_bytes *= size;
+	return choose_tile(&t, s->machine);
 }
 
 static void place_panels(struct placement *s, struct kernel *k)
@@ -236,11 +284,12 @@ static void place_panels(struct placement *s, struct kernel *k)
 	bool conv = n->op == OP_conv;
 	bool constant = conv ? pack_conv(s, n, pack) : pack_matmul(s, n, pack);
 	bool depthwise = conv && n->attr.conv->groups > 1 && dim_is(n->in[1]->type.dim[1], 1);
-	const struct dim *columns = conv ? n->in[1]->type.dim[0] : n->type.dim[n->type.rank - 1];
-	int64_t width = dim_is_const(columns) ? columns->value : 4096;
-	if (conv && !depthwise)
-		width /= n->attr.conv->groups;
-	panels->width = depthwise ? (int32_t)width : panel_width(s->machine, n->type.elem, width);
+	place_operand(s, n->in[0]);
+	struct tile_choice tile = tile_of(s, k);
+	int32_t lanes = s->machine->vector / (normc_elem_size(n->type.elem) == 8 ? 2 : 1);
+	panels->rows = tile.rows;
+	panels->width = depthwise ? (int32_t)fixed_or(n->in[1]->type.dim[0], 1)
+				  : tile.vectors * lanes;
 	if (constant) {
 		pack->width = panels->width;
 		int64_t count = pack->batch * ((pack->n + pack->width - 1) / pack->width) *
