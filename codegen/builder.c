@@ -267,13 +267,14 @@ LLVMValueRef emit_scratch(struct emit *e)
 
 /* ---- calls ---- */
 
-LLVMValueRef emit_intrinsic(struct emit *e, const char *name, LLVMTypeRef *types, unsigned n_types,
-			    LLVMValueRef *args, unsigned n_args)
+LLVMValueRef emit_intrinsic(struct emit *e, struct intrinsic intrinsic, LLVMValueRef *args,
+			    unsigned n)
 {
-	unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
-	LLVMValueRef f = LLVMGetIntrinsicDeclaration(e->module, id, types, n_types);
-	LLVMTypeRef type = LLVMIntrinsicGetType(e->llvm, id, types, n_types);
-	return LLVMBuildCall2(e->b, type, f, args, n_args, "");
+	unsigned id = LLVMLookupIntrinsicID(intrinsic.name, strlen(intrinsic.name));
+	LLVMValueRef f = LLVMGetIntrinsicDeclaration(e->module, id, intrinsic.type,
+						     intrinsic.n_types);
+	LLVMTypeRef type = LLVMIntrinsicGetType(e->llvm, id, intrinsic.type, intrinsic.n_types);
+	return LLVMBuildCall2(e->b, type, f, args, n, "");
 }
 
 LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args,

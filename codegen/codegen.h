@@ -11,6 +11,7 @@ struct codegen_options {
 	const char *symbol;	  /* prefix of exported names */
 	const char *weights_file; /* name that the descriptor gives; NULL: weights are a symbol of
 				     the object */
+	uint64_t weights_hash;	  /* of that file, from weights_write */
 	bool profile;
 };
 
@@ -38,7 +39,8 @@ enum codegen_form { CODEGEN_OBJECT, CODEGEN_ASSEMBLY, CODEGEN_IR };
 bool emitted_write(struct emitted *emitted, enum codegen_form form, const char *path,
 		   const char *weights);
 
-/* Writes the weights block, packed, to an open file, in order. */
-bool weights_write(const struct program *p, int file);
+/* Writes the weights block, packed, to an open file, in order; a negative `file` writes nothing.
+ * `hash` gets the FNV-1a 64 of the block; it may be NULL. */
+bool weights_write(const struct program *p, int file, uint64_t *hash);
 
 #endif

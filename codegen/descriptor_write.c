@@ -96,8 +96,10 @@ struct bytes descriptor_new(const struct program *p, const struct codegen_option
 	desc.outputs = put_ports(&w, p, g->outputs, g->output_names, g->n_outputs);
 	desc.symbols = put_symbols(&w, p->context->dims);
 	desc.kernels = put_kernels(&w, p);
-	if (options->weights_file && p->weights_bytes)
+	if (options->weights_file && p->weights_bytes) {
 		desc.weights_file = put_string(&w, options->weights_file);
+		desc.weights_hash = options->weights_hash;
+	}
 	desc.weights_bytes = p->weights_bytes;
 	desc.bytes = (uint32_t)w.n;
 	put(&w, 0, &desc, sizeof desc);

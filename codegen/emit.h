@@ -27,7 +27,7 @@ struct known_values {
 struct emit {
 	const struct program *p;
 	const char *prefix; /* of the names of its functions */
-	bool inner;	    /* it is a region's: without marks, and failures are the outer kernel's */
+	bool inner; /* it is a region's: without marks, and failures are the outer kernel's */
 	struct context *context;
 	const struct codegen_options *options;
 	struct target *target;
@@ -100,10 +100,15 @@ struct accesses {
 
 /* Collects the accesses of the expression at `n`, down to `stop` (not entered; may be NULL). */
 void accesses_of(struct emit *e, const struct node *n, const struct node *stop, struct accesses *a);
-/* Axes in `inner` (mask) come last. `order` gives the physical order to follow. Outer axes must be
- * mergeable in all of `a`, inner ones in all of `inner_a`. */
-struct space space_new(struct emit *e, const struct type *type, const int32_t *order,
-		       uint32_t inner, const struct accesses *a, const struct accesses *inner_a);
+/* How to run over a shape: axes slowest first, and a mask of those (reduced ones, columns) whose
+ * loops come last. */
+struct axes {
+	int32_t order[MAX_RANK];
+	uint32_t inner;
+};
+/* Outer axes must be mergeable in all of `outer`, inner ones in all of `inner`. */
+struct space space_new(struct emit *e, const struct type *type, const struct axes *axes,
+		       const struct accesses *outer, const struct accesses *inner);
 /* Physical order of a view's axes, slowest first, as far as strides are comparable. */
 void view_order(const struct type *type, const struct view *v, int32_t *order);
 
@@ -138,9 +143,14 @@ LLVMValueRef emit_element(const struct emit *e, LLVMTypeRef type, LLVMValueRef b
 			  LLVMValueRef index);
 /* A stack slot in the entry block. */
 LLVMValueRef emit_slot(struct emit *e, LLVMTypeRef type);
-/* Calls the intrinsic `name` overloaded on `types`. */
-LLVMValueRef emit_intrinsic(struct emit *e, const char *name, LLVMTypeRef *types, unsigned n_types,
-			    LLVMValueRef *args, unsigned n_args);
+/* An intrinsic function and the types that it is overloaded on. */
+struct intrinsic {
+	const char *name;
+	LLVMTypeRef type[2];
+	unsigned n_types;
+};
+LLVMValueRef emit_intrinsic(struct emit *e, struct intrinsic intrinsic, LLVMValueRef *args,
+			    unsigned n);
 /* Calls a runtime function, declared on first use. */
 LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args,
 			  unsigned n);
@@ -177,11 +187,14 @@ LLVMValueRef emit_offset(struct emit *e, const struct view *v, const struct inde
 /* In the compute type. */
 LLVMValueRef emit_load(struct emit *e, const struct node *n, const struct index *x);
 void emit_store(struct emit *e, const struct node *n, const struct index *x, LLVMValueRef value);
-/* One element, or `lanes` at distance `stride`, of raw memory; stride NULL: 1. */
-LLVMValueRef emit_load_at(struct emit *e, enum normc_elem elem, LLVMValueRef address,
-			  const struct index *x, const struct dim *stride);
-void emit_store_at(struct emit *e, enum normc_elem elem, LLVMValueRef address,
-		   const struct index *x, const struct dim *stride, LLVMValueRef value);
+/* An element of memory, or the first of lanes that are `stride` elements apart (NULL: 1). */
+struct element {
+	enum normc_elem elem;
+	LLVMValueRef address;
+	const struct dim *stride;
+};
+LLVMValueRef emit_load_at(struct emit *e, struct element from, const struct index *x);
+void emit_store_at(struct emit *e, struct element to, const struct index *x, LLVMValueRef value);
 /* Rounds a value in compute type to what the element type can hold. */
 LLVMValueRef emit_round(struct emit *e, enum normc_elem elem, LLVMValueRef value);
 
@@ -205,14 +218,14 @@ LLVMValueRef math_erf(struct emit *e, LLVMValueRef x);
 LLVMValueRef math_fma(struct emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 
 /* ---- rows.c: outer loops ---- */
-/* Splits the outer dimensions of a space into tasks of some rows and loops over a task's rows;
- * fills x->at of the outer dimensions. `work` is the number of elements of one row. */
+/* Splits the first `n_outer` dimensions of a space into tasks of some rows and loops over a task's
+ * rows; fills x->at of these dimensions. */
 struct rows {
+	int32_t n_outer;
+	const struct dim *work; /* elements of one row */
 	struct loop loop;
-	int32_t first, last; /* loop dimensions that the rows run over */
 };
-void rows_begin(struct emit *e, struct rows *r, struct index *x, int32_t n_outer,
-		const struct dim *work, struct schedule *s);
+void rows_begin(struct emit *e, struct rows *r, struct index *x, struct schedule *s);
 void rows_end(struct emit *e, struct rows *r);
 
 /* ---- one emitter for each kind of kernel ---- */

@@ -42,14 +42,15 @@ static bool is_absent(const struct node *n)
 	       dim_is(n->type.dim[0], 0);
 }
 
-/* `type` gives the shape; `n` the place, NULL: data is NULL. */
-static void put_arg(struct emit *e, LLVMValueRef arg, const struct type *type, const struct node *n)
+/* `v` is the place; NULL or without a buffer: data is NULL. */
+static void put_arg(struct emit *e, LLVMValueRef arg, const struct type *type, const struct view *v)
 {
-	const struct view *v = n ? &e->p->view[n->id] : NULL;
 	LLVMTypeRef storage = emit_storage_type(e, type->elem);
 	LLVMValueRef data = LLVMConstNull(e->t.ptr);
 	const struct dim *step = dim_const(e->context->dims, 1), *dense[MAX_RANK];
-	if (n)
+	if (v && v->buffer == NO_BUFFER)
+		v = NULL;
+	if (v)
 		data = emit_element(e, storage, emit_buffer(e, v->buffer), emit_dim(e, v->offset));
 	for (int32_t i = type->rank; i-- > 0;) {
 		dense[i] = step;
@@ -78,17 +79,6 @@ static LLVMValueRef attributes(struct emit *e, LLVMTypeRef type, LLVMValueRef *v
 	return g;
 }
 
-static const struct node *result_node(const struct emit *e, const struct node *call, uint32_t index)
-{
-	for (uint32_t i = call->id + 1; i < e->p->graph->n_nodes; i++) {
-		const struct node *n = e->p->graph->nodes[i];
-		if (n->op == OP_part && n->in[0] == call && n->attr.part->index == index &&
-		    e->p->view[i].buffer != NO_BUFFER)
-			return n;
-	}
-	return node_n_results(call) == 1 && e->p->view[call->id].buffer != NO_BUFFER ? call : NULL;
-}
-
 /* A struct normc_call on the stack; without data pointers if `shapes_only`. */
 static LLVMValueRef call_block(struct emit *e, const struct node *n, bool shapes_only)
 {
@@ -101,10 +91,10 @@ static LLVMValueRef call_block(struct emit *e, const struct node *n, bool shapes
 			emit_slot(e, LLVMArrayType2(e->t.i64, (sizeof(struct normc_call) + 7) / 8));
 	for (uint32_t i = 0; i < n->n_in; i++)
 		put_arg(e, emit_element(e, arg, in, emit_i64(e, i)), &n->in[i]->type,
-			shapes_only || is_absent(n->in[i]) ? NULL : n->in[i]);
+			shapes_only || is_absent(n->in[i]) ? NULL : &e->p->view[n->in[i]->id]);
 	for (uint32_t i = 0; i < a->n_out; i++)
 		put_arg(e, emit_element(e, arg, out, emit_i64(e, i)), &a->out[i],
-			shapes_only ? NULL : result_node(e, n, i));
+			shapes_only ? NULL : &e->kernel->result[i]);
 	LLVMValueRef *ints = arena_new(arena, LLVMValueRef, a->n_ints + 1),
 		     *floats = arena_new(arena, LLVMValueRef, a->n_floats + 1);
 	for (uint32_t i = 0; i < a->n_ints; i++)

@@ -136,23 +136,23 @@ static void merge_levels(struct contraction *c)
 static void describe_space(struct contraction *c)
 {
 	const struct node *root = c->e->kernel->root;
-	int32_t rank = root->type.rank, column_axis = c->n->op == OP_conv ? 1 : rank - 1,
-		order[MAX_RANK];
+	int32_t rank = root->type.rank, column_axis = c->n->op == OP_conv ? 1 : rank - 1;
+	struct axes axes = {.inner = 1u << column_axis};
 	struct accesses all = {0};
 	accesses_of(c->e, root, c->n, &all);
 	all.view[all.n++ % 64] = &c->e->p->view[root->id];
 	all.view[all.n++ % 64] = &c->row_a;
 	all.view[all.n++ % 64] = &c->row_b;
-	view_order(&root->type, &c->e->p->view[root->id], order);
+	view_order(&root->type, &c->e->p->view[root->id], axes.order);
 	if (c->n->op != OP_conv) { /* rows just before columns */
 		int32_t kept = 0;
 		for (int32_t i = 0; i < rank; i++)
-			if (order[i] < rank - 2)
-				order[kept++] = order[i];
-		order[kept++] = rank - 2;
-		order[kept] = rank - 1;
+			if (axes.order[i] < rank - 2)
+				axes.order[kept++] = axes.order[i];
+		axes.order[kept++] = rank - 2;
+		axes.order[kept] = rank - 1;
 	}
-	c->space = space_new(c->e, &root->type, order, 1u << column_axis, &all, &all);
+	c->space = space_new(c->e, &root->type, &axes, &all, &all);
 	if (c->space.rank == c->space.n_outer) { /* a single column */
 		c->space.extent[c->space.rank] = root->type.dim[column_axis];
 		c->space.fast[c->space.rank++] = column_axis;
@@ -309,7 +309,7 @@ static LLVMValueRef load_b(struct contraction *c, const struct tile *t, LLVMValu
 		x.mask = t->mask[j]; /* what lies behind the last column may not be ours */
 	LLVMTypeRef type = emit_storage_type(e, c->elem);
 	LLVMValueRef address = emit_element(e, type, row, emit_i64(e, (int64_t)j * c->lanes));
-	return emit_load_at(e, c->elem, address, &x, NULL);
+	return emit_load_at(e, (struct element){c->elem, address, NULL}, &x);
 }
 
 /* A large panel comes from memory the first time: ask for its next rows before they are wanted,
@@ -326,7 +326,7 @@ static void prefetch_b(struct contraction *c, const struct tile *t, LLVMValueRef
 					 at + PREFETCH_BYTES / (int64_t)normc_elem_size(c->elem)));
 		LLVMValueRef args[4] = {address, LLVMConstInt(i32, 0, 0), LLVMConstInt(i32, 2, 0),
 					LLVMConstInt(i32, 1, 0)};
-		emit_intrinsic(e, "llvm.prefetch", &pointer, 1, args, 4);
+		emit_intrinsic(e, (struct intrinsic){"llvm.prefetch", {pointer}, 1}, args, 4);
 	}
 }
 
@@ -368,8 +368,10 @@ static void emit_step(struct contraction *c, struct tile *t, LLVMValueRef a, LLV
 		prefetch_b(c, t, b);
 	for (int32_t i = 0; i < t->mr; i++) {
 		LLVMValueRef address = emit_element(e, type, a, row_offset(c, i));
-		LLVMValueRef one = emit_splat(e, emit_load_at(e, c->elem, address, &scalar, NULL),
-					      c->lanes);
+		LLVMValueRef one = emit_splat(
+				e,
+				emit_load_at(e, (struct element){c->elem, address, NULL}, &scalar),
+				c->lanes);
 		for (int32_t j = 0; j < t->nv; j++) {
 			LLVMValueRef slot = t->acc[i * t->nv + j];
 			LLVMValueRef acc = LLVMBuildLoad2(e->b, vector, slot, "");

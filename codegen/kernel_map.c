@@ -56,11 +56,11 @@ void kernel_map(struct emit *e, struct schedule *s)
 {
 	const struct node *root = e->kernel->root;
 	struct accesses a = {0};
-	int32_t order[MAX_RANK];
+	struct axes axes = {.inner = 0};
 	accesses_of(e, root, NULL, &a);
 	a.view[a.n++ % 64] = &e->p->view[root->id];
-	view_order(&root->type, &e->p->view[root->id], order);
-	struct space space = space_new(e, &root->type, order, 0, &a, &a);
+	view_order(&root->type, &e->p->view[root->id], axes.order);
+	struct space space = space_new(e, &root->type, &axes, &a, &a);
 	struct index x = {.space = &space, .lane = -1, .lanes = 1};
 	s->tasks = dim_const(e->context->dims, 1);
 	if (!space.rank) {
@@ -72,14 +72,16 @@ void kernel_map(struct emit *e, struct schedule *s)
 	split_fast(e, &space, &piece);
 	struct rows rows;
 	if (!piece) {
-		rows_begin(e, &rows, &x, space.rank - 1, fast, s);
+		rows = (struct rows){.n_outer = space.rank - 1, .work = fast};
+		rows_begin(e, &rows, &x, s);
 		emit_span(e, &x, emit_i64(e, 0), emit_dim(e, fast), lanes);
 		rows_end(e, &rows);
 		return;
 	}
 	struct space pieces = {.rank = 1, .extent = {dim_ceil_div(e->context->dims, fast, piece)}};
 	struct index p = {.space = &pieces, .lane = -1, .lanes = 1};
-	rows_begin(e, &rows, &p, 1, piece, s);
+	rows = (struct rows){.n_outer = 1, .work = piece};
+	rows_begin(e, &rows, &p, s);
 	LLVMValueRef from = emit_mul(e, p.at[0], emit_dim(e, piece));
 	LLVMValueRef to = emit_min(e, emit_add(e, from, emit_dim(e, piece)), emit_dim(e, fast));
 	emit_span(e, &x, from, to, lanes);

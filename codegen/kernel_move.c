@@ -8,9 +8,9 @@ static void copy_view(struct emit *e, const struct type *type, enum normc_elem e
 		      const struct view *to, const struct view *from)
 {
 	struct accesses a = {.view = {to, from}, .n = 2};
-	int32_t order[MAX_RANK];
-	view_order(type, to, order);
-	struct space space = space_new(e, type, order, 0, &a, &a);
+	struct axes axes = {.inner = 0};
+	view_order(type, to, axes.order);
+	struct space space = space_new(e, type, &axes, &a, &a);
 	struct index x = {.space = &space, .lane = -1, .lanes = 1}, wide;
 	LLVMTypeRef storage = emit_storage_type(e, elem);
 	struct loop loop[MAX_RANK];
@@ -36,8 +36,8 @@ static void copy_view(struct emit *e, const struct type *type, enum normc_elem e
 							   emit_offset(e, from, &wide));
 			LLVMValueRef target = emit_element(e, storage, emit_buffer(e, to->buffer),
 							   emit_offset(e, to, &wide));
-			emit_store_at(e, elem, target, &wide, NULL,
-				      emit_load_at(e, elem, source, &wide, NULL));
+			emit_store_at(e, (struct element){elem, target, NULL}, &wide,
+				      emit_load_at(e, (struct element){elem, source, NULL}, &wide));
 			loop_end(e, &loop[fast]);
 		}
 		loop_begin(e, &loop[fast], whole, n, emit_i64(e, 1));
@@ -90,9 +90,9 @@ static void fill_box(struct emit *e, const struct node *n, const struct dim *con
 		at.offset = dim_add(dims, at.offset, dim_mul(dims, from[i], v->stride[i]));
 	}
 	struct accesses a = {.view = {&at}, .n = 1};
-	int32_t order[MAX_RANK];
-	view_order(&box, &at, order);
-	struct space space = space_new(e, &box, order, 0, &a, &a);
+	struct axes axes = {.inner = 0};
+	view_order(&box, &at, axes.order);
+	struct space space = space_new(e, &box, &axes, &a, &a);
 	struct index x = {.space = &space, .lane = -1, .lanes = 1};
 	struct loop loop[MAX_RANK];
 	for (int32_t i = 0; i < space.rank; i++) {
@@ -178,13 +178,13 @@ static void pad_general(struct emit *e, const struct node *n, struct schedule *s
 {
 	const struct view *out = &e->p->view[n->id], *in = &e->p->view[n->in[0]->id];
 	struct accesses a = {.logical = true};
-	int32_t order[MAX_RANK];
-	view_order(&n->type, out, order);
-	struct space space = space_new(e, &n->type, order, 0, &a, &a);
+	struct axes axes = {.inner = 0};
+	view_order(&n->type, out, axes.order);
+	struct space space = space_new(e, &n->type, &axes, &a, &a);
 	struct index x = {.space = &space, .lane = -1, .lanes = 1};
-	struct rows rows;
+	struct rows rows = {.n_outer = space.rank, .work = dim_const(e->context->dims, 1)};
 	LLVMTypeRef storage = emit_storage_type(e, n->type.elem);
-	rows_begin(e, &rows, &x, space.rank, dim_const(e->context->dims, 1), s);
+	rows_begin(e, &rows, &x, s);
 	LLVMValueRef inside = LLVMConstInt(e->t.i1, 1, 0), offset = emit_dim(e, in->offset),
 		     slot = emit_slot(e, storage);
 	for (int32_t i = 0; i < space.rank; i++) {

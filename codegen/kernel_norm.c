@@ -38,10 +38,10 @@ static LLVMValueRef row_value(struct emit *e, struct row_kernel *k)
 {
 	enum normc_elem elem = k->n->in[0]->type.elem == NORMC_F64 ? NORMC_F64 : NORMC_F32;
 	if (k->stash && !k->first_pass)
-		return emit_load_at(e, elem, stash_at(e, k), k->x, NULL);
+		return emit_load_at(e, (struct element){elem, stash_at(e, k), NULL}, k->x);
 	LLVMValueRef v = emit_value(e, k->n->in[0], k->x);
 	if (k->stash)
-		emit_store_at(e, elem, stash_at(e, k), k->x, NULL, v);
+		emit_store_at(e, (struct element){elem, stash_at(e, k), NULL}, k->x, v);
 	return v;
 }
 
@@ -118,8 +118,11 @@ static void step_exp_sum(struct reduction *r, LLVMValueRef *acc)
 	LLVMValueRef v = LLVMBuildFSub(e->b, row_value(e, k), to_lanes(e, r->x, k->centre), "");
 	v = unary(e, OP_exp, v);
 	if (k->stash && !k->n->attr.softmax->log)
-		emit_store_at(e, k->n->in[0]->type.elem == NORMC_F64 ? NORMC_F64 : NORMC_F32,
-			      stash_at(e, k), r->x, NULL, v);
+		emit_store_at(e,
+			      (struct element){k->n->in[0]->type.elem == NORMC_F64 ? NORMC_F64
+										   : NORMC_F32,
+					       stash_at(e, k), NULL},
+			      r->x, v);
 	acc[0] = LLVMBuildFAdd(e->b, acc[0], v, "");
 }
 
@@ -239,7 +242,7 @@ static void softmax_row(struct emit *e, struct row_kernel *k)
 				   ? unary(e, OP_log, k->scale)
 				   : LLVMBuildFDiv(e->b, emit_real(e, LLVMTypeOf(k->scale), 1),
 						   k->scale, "");
-	inner_each(e, k->x, k->plan->across, k->plan->lanes, apply_softmax, k);
+	inner_each(e, k->x, k->plan, apply_softmax, k);
 }
 
 static void norm_row(struct emit *e, struct row_kernel *k)
@@ -255,7 +258,7 @@ static void norm_row(struct emit *e, struct row_kernel *k)
 					    a->scale == NORM_SCALE_MAX ? combine_max : combine_sum);
 		k->scale = inverse_scale(e, k, sum);
 	}
-	inner_each(e, k->x, k->plan->across, k->plan->lanes, apply_norm, k);
+	inner_each(e, k->x, k->plan, apply_norm, k);
 }
 
 static void emit_row(struct emit *e, struct index *x, const struct reduce_plan *plan, void *user)

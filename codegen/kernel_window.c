@@ -46,13 +46,11 @@ static void describe(struct window *w, struct emit *e)
 		w->before[i] = w->weighted ? dim_const(e->context->dims, 0) : pool->before[i];
 	}
 	struct accesses all = {.logical = true};
-	struct order {
-		int32_t axis[MAX_RANK];
-	} order = {{0}};
+	struct axes axes = {.inner = 0};
 	for (int32_t i = 1; i + 1 < w->n->type.rank; i++)
-		order.axis[i] = i + 1;
-	order.axis[w->n->type.rank - 1] = 1;
-	w->space = space_new(e, &e->kernel->root->type, order.axis, 0, &all, &all);
+		axes.order[i] = i + 1;
+	axes.order[w->n->type.rank - 1] = 1;
+	w->space = space_new(e, &e->kernel->root->type, &axes, &all, &all);
 	w->at.space = &w->space;
 	w->channels = w->space.rank - 1;
 	w->lanes = emit_vector_lanes(e, w->elem);
@@ -105,18 +103,27 @@ static LLVMValueRef load_weight(struct window *w, const LLVMValueRef *tap, int32
 			k = emit_add(e, emit_mul(e, k, emit_dim(e, w->kernel[i])), tap[i]);
 		LLVMValueRef at = emit_add(e, emit_mul(e, k, emit_i64(e, e->kernel->panels->width)),
 					   c);
-		return emit_load_at(e, w->elem,
-				    emit_element(e, type, emit_buffer(e, e->kernel->panels->buffer),
-						 at),
-				    &x, NULL);
+		return emit_load_at(
+				e,
+				(struct element){
+						w->elem,
+						emit_element(e, type,
+							     emit_buffer(e,
+									 e->kernel->panels->buffer),
+							     at),
+						NULL},
+				&x);
 	}
 	const struct view *v = &e->p->view[weight->id];
 	LLVMValueRef at = emit_add(e, emit_dim(e, v->offset),
 				   emit_mul(e, c, emit_dim(e, v->stride[0])));
 	for (int32_t i = 0; i < w->spatial; i++)
 		at = emit_add(e, at, emit_mul(e, tap[i], emit_dim(e, v->stride[i + 2])));
-	return emit_load_at(e, w->elem, emit_element(e, type, emit_buffer(e, v->buffer), at), &x,
-			    v->stride[0]);
+	return emit_load_at(e,
+			    (struct element){w->elem,
+					     emit_element(e, type, emit_buffer(e, v->buffer), at),
+					     v->stride[0]},
+			    &x);
 }
 
 /* All neighbours and vectors at one tap. */
@@ -151,7 +158,10 @@ static void emit_tap(struct window *w, const LLVMValueRef *tap)
 			LLVMValueRef along = emit_add(e, emit_mul(e, step, emit_i64(e, i)),
 						      emit_i64(e, (int64_t)j * w->lanes));
 			LLVMValueRef value = emit_load_at(
-					e, w->elem, emit_element(e, type, base, along), &x, NULL);
+					e,
+					(struct element){w->elem,
+							 emit_element(e, type, base, along), NULL},
+					&x);
 			LLVMValueRef *slot = &w->acc[i * w->nv + j],
 				     acc = LLVMBuildLoad2(e->b, vector, *slot, "");
 			acc = w->weighted ? weighted(w, acc, value, weight[j])
@@ -245,7 +255,7 @@ static void emit_channels(struct window *w)
 {
 	struct emit *e = w->e;
 	struct loop loop;
-	int32_t most = w->weighted ? 2 : MAX_VECTORS;
+	int32_t most = w->multiplier != 1 ? 1 : w->weighted ? 2 : MAX_VECTORS;
 	LLVMValueRef n = emit_dim(e, w->space.extent[w->channels]);
 	int64_t block = (int64_t)most * w->lanes;
 	LLVMValueRef whole = LLVMBuildAnd(e->b, n, emit_i64(e, -block), "");
@@ -282,7 +292,8 @@ static void emit_window(struct emit *e, struct schedule *s)
 					 w.space.extent[w.channels - 1]);
 	for (int32_t i = 0; i < w.spatial; i++)
 		work = dim_mul(e->context->dims, work, w.kernel[i]);
-	rows_begin(e, &rows, &w.at, w.channels - 1, work, s);
+	rows = (struct rows){.n_outer = w.channels - 1, .work = work};
+	rows_begin(e, &rows, &w.at, s);
 	emit_channels(&w);
 	rows_end(e, &rows);
 }

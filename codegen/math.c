@@ -29,7 +29,7 @@ LLVMValueRef math_fma(struct emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueR
 	LLVMValueRef args[3] = {a, b, c};
 	LLVMTypeRef type = LLVMTypeOf(a);
 	/* fmuladd: one rounding where the machine can, two elsewhere, never a call */
-	return emit_intrinsic(e, "llvm.fmuladd", &type, 1, args, 3);
+	return emit_intrinsic(e, (struct intrinsic){"llvm.fmuladd", {type}, 1}, args, 3);
 }
 
 static LLVMValueRef horner(struct emit *e, LLVMValueRef x, const double *c, int n)
@@ -64,7 +64,7 @@ LLVMValueRef math_exp(struct emit *e, LLVMValueRef x)
 	LLVMTypeRef type = LLVMTypeOf(x);
 	LLVMValueRef in = clamp(e, x, -104, 89);
 	LLVMValueRef t = LLVMBuildFMul(e->b, in, real(e, x, 1.4426950408889634), "");
-	LLVMValueRef n = emit_intrinsic(e, "llvm.roundeven", &type, 1, &t, 1);
+	LLVMValueRef n = emit_intrinsic(e, (struct intrinsic){"llvm.roundeven", {type}, 1}, &t, 1);
 	LLVMValueRef r = math_fma(e, n, real(e, x, -0.693359375), in);
 	r = math_fma(e, n, real(e, x, 2.12194440e-4), r);
 	LLVMValueRef y = horner(e, r, c, 7);
@@ -117,13 +117,13 @@ static LLVMValueRef with_sign_of(struct emit *e, LLVMValueRef magnitude, LLVMVal
 {
 	LLVMValueRef args[2] = {magnitude, x};
 	LLVMTypeRef type = LLVMTypeOf(x);
-	return emit_intrinsic(e, "llvm.copysign", &type, 1, args, 2);
+	return emit_intrinsic(e, (struct intrinsic){"llvm.copysign", {type}, 1}, args, 2);
 }
 
 static LLVMValueRef magnitude_of(struct emit *e, LLVMValueRef x)
 {
 	LLVMTypeRef type = LLVMTypeOf(x);
-	return emit_intrinsic(e, "llvm.fabs", &type, 1, &x, 1);
+	return emit_intrinsic(e, (struct intrinsic){"llvm.fabs", {type}, 1}, &x, 1);
 }
 
 /* |x| < 0.625: an odd polynomial (Cephes); else 1 - 2/(exp(2|x|) + 1). */

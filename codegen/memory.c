@@ -3,6 +3,8 @@
  */
 #include "emit.h"
 
+#include <llvm/Config/llvm-config.h>
+
 #include <string.h>
 
 LLVMValueRef emit_offset(struct emit *e, const struct view *v, const struct index *x)
@@ -140,59 +142,79 @@ static LLVMValueRef all_lanes(const struct emit *e, const struct index *x)
 	return x->mask ? x->mask : emit_splat(e, LLVMConstInt(e->t.i1, 1, 0), x->lanes);
 }
 
-static LLVMValueRef load_lanes(struct emit *e, enum normc_elem elem, LLVMValueRef address,
-			       const struct index *x, const struct dim *stride)
+/* A masked access. From LLVM 22 on the alignment is an attribute of the address, before that an
+ * operand. */
+static LLVMValueRef masked(struct emit *e, struct intrinsic intrinsic, LLVMValueRef *args,
+			   unsigned address, unsigned align)
 {
-	LLVMTypeRef scalar = emit_storage_type(e, elem), vector = emit_lanes(scalar, x->lanes);
-	LLVMValueRef align = LLVMConstInt(e->t.i32, alignment(elem), 0);
-	if (!stride || dim_is(stride, 1)) {
+	LLVMValueRef all[4];
+	unsigned n = 0, from = address + 1;
+	for (unsigned i = 0; i < from; i++)
+		all[n++] = args[i];
+#if LLVM_VERSION_MAJOR < 22
+	all[n++] = LLVMConstInt(e->t.i32, align, 0);
+#endif
+	for (unsigned i = from; i < 3; i++)
+		all[n++] = args[i];
+	LLVMValueRef call = emit_intrinsic(e, intrinsic, all, n);
+#if LLVM_VERSION_MAJOR >= 22
+	unsigned kind = LLVMGetEnumAttributeKindForName("align", 5);
+	LLVMAddCallSiteAttribute(call, address + 1, LLVMCreateEnumAttribute(e->llvm, kind, align));
+#endif
+	return call;
+}
+
+static LLVMValueRef load_lanes(struct emit *e, struct element from, const struct index *x)
+{
+	LLVMTypeRef scalar = emit_storage_type(e, from.elem), vector = emit_lanes(scalar, x->lanes);
+	unsigned align = alignment(from.elem);
+	if (!from.stride || dim_is(from.stride, 1)) {
 		if (!x->mask) {
-			LLVMValueRef v = LLVMBuildLoad2(e->b, vector, address, "");
-			LLVMSetAlignment(v, alignment(elem));
+			LLVMValueRef v = LLVMBuildLoad2(e->b, vector, from.address, "");
+			LLVMSetAlignment(v, align);
 			return v;
 		}
-		LLVMValueRef args[4] = {address, align, x->mask, LLVMConstNull(vector)};
-		return emit_intrinsic(e, "llvm.masked.load", (LLVMTypeRef[]){vector, e->t.ptr}, 2,
-				      args, 4);
+		LLVMValueRef args[3] = {from.address, x->mask, LLVMConstNull(vector)};
+		return masked(e, (struct intrinsic){"llvm.masked.load", {vector, e->t.ptr}, 2},
+			      args, 0, align);
 	}
-	LLVMValueRef addresses = lane_addresses(e, scalar, address, x, emit_dim(e, stride));
-	LLVMValueRef args[4] = {addresses, align, all_lanes(e, x), LLVMConstNull(vector)};
-	return emit_intrinsic(e, "llvm.masked.gather",
-			      (LLVMTypeRef[]){vector, LLVMTypeOf(addresses)}, 2, args, 4);
+	LLVMValueRef lanes = lane_addresses(e, scalar, from.address, x, emit_dim(e, from.stride));
+	LLVMValueRef args[3] = {lanes, all_lanes(e, x), LLVMConstNull(vector)};
+	return masked(e, (struct intrinsic){"llvm.masked.gather", {vector, LLVMTypeOf(lanes)}, 2},
+		      args, 0, align);
 }
 
-LLVMValueRef emit_load_at(struct emit *e, enum normc_elem elem, LLVMValueRef address,
-			  const struct index *x, const struct dim *stride)
+LLVMValueRef emit_load_at(struct emit *e, struct element from, const struct index *x)
 {
-	bool same = stride && dim_is(stride, 0);
+	bool same = from.stride && dim_is(from.stride, 0);
 	if (x->lanes > 1 && !same)
-		return from_storage(e, elem, load_lanes(e, elem, address, x, stride));
-	LLVMValueRef v = LLVMBuildLoad2(e->b, emit_storage_type(e, elem), address, "");
-	LLVMSetAlignment(v, alignment(elem));
-	return emit_splat(e, from_storage(e, elem, v), x->lanes);
+		return from_storage(e, from.elem, load_lanes(e, from, x));
+	LLVMValueRef v = LLVMBuildLoad2(e->b, emit_storage_type(e, from.elem), from.address, "");
+	LLVMSetAlignment(v, alignment(from.elem));
+	return emit_splat(e, from_storage(e, from.elem, v), x->lanes);
 }
 
-void emit_store_at(struct emit *e, enum normc_elem elem, LLVMValueRef address,
-		   const struct index *x, const struct dim *stride, LLVMValueRef value)
+void emit_store_at(struct emit *e, struct element to, const struct index *x, LLVMValueRef value)
 {
-	LLVMTypeRef scalar = emit_storage_type(e, elem);
-	value = to_storage(e, elem, value);
-	LLVMValueRef align = LLVMConstInt(e->t.i32, alignment(elem), 0);
-	if (x->lanes == 1 || (!x->mask && (!stride || dim_is(stride, 1)))) {
-		LLVMSetAlignment(LLVMBuildStore(e->b, value, address), alignment(elem));
+	LLVMTypeRef scalar = emit_storage_type(e, to.elem);
+	bool dense = !to.stride || dim_is(to.stride, 1);
+	unsigned align = alignment(to.elem);
+	value = to_storage(e, to.elem, value);
+	if (x->lanes == 1 || (!x->mask && dense)) {
+		LLVMSetAlignment(LLVMBuildStore(e->b, value, to.address), align);
 		return;
 	}
 	LLVMTypeRef vector = LLVMTypeOf(value);
-	if (!stride || dim_is(stride, 1)) {
-		LLVMValueRef args[4] = {value, address, align, x->mask};
-		emit_intrinsic(e, "llvm.masked.store", (LLVMTypeRef[]){vector, e->t.ptr}, 2, args,
-			       4);
+	if (dense) {
+		LLVMValueRef args[3] = {value, to.address, x->mask};
+		masked(e, (struct intrinsic){"llvm.masked.store", {vector, e->t.ptr}, 2}, args, 1,
+		       align);
 		return;
 	}
-	LLVMValueRef addresses = lane_addresses(e, scalar, address, x, emit_dim(e, stride));
-	LLVMValueRef args[4] = {value, addresses, align, all_lanes(e, x)};
-	emit_intrinsic(e, "llvm.masked.scatter", (LLVMTypeRef[]){vector, LLVMTypeOf(addresses)}, 2,
-		       args, 4);
+	LLVMValueRef lanes = lane_addresses(e, scalar, to.address, x, emit_dim(e, to.stride));
+	LLVMValueRef args[3] = {value, lanes, all_lanes(e, x)};
+	masked(e, (struct intrinsic){"llvm.masked.scatter", {vector, LLVMTypeOf(lanes)}, 2}, args,
+	       1, align);
 }
 
 static const struct dim *lane_stride(const struct view *v, const struct index *x)
@@ -206,7 +228,7 @@ LLVMValueRef emit_load(struct emit *e, const struct node *n, const struct index 
 	enum normc_elem elem = e->p->buffers[v->buffer].elem;
 	LLVMValueRef address = emit_element(e, emit_storage_type(e, elem),
 					    emit_buffer(e, v->buffer), emit_offset(e, v, x));
-	return emit_load_at(e, elem, address, x, lane_stride(v, x));
+	return emit_load_at(e, (struct element){elem, address, lane_stride(v, x)}, x);
 }
 
 void emit_store(struct emit *e, const struct node *n, const struct index *x, LLVMValueRef value)
@@ -215,5 +237,5 @@ void emit_store(struct emit *e, const struct node *n, const struct index *x, LLV
 	enum normc_elem elem = e->p->buffers[v->buffer].elem;
 	LLVMValueRef address = emit_element(e, emit_storage_type(e, elem),
 					    emit_buffer(e, v->buffer), emit_offset(e, v, x));
-	emit_store_at(e, elem, address, x, lane_stride(v, x), value);
+	emit_store_at(e, (struct element){elem, address, lane_stride(v, x)}, x, value);
 }

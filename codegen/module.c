@@ -1,5 +1,5 @@
-/* A program to a module of LLVM IR: its functions (program.c), those of struct normc_module, and the
- * typed entry points. */
+/* A program to a module of LLVM IR: its functions (program.c), those of struct normc_module, and
+ * the typed entry points. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -236,7 +236,8 @@ static void emit_run_entry(struct emit *e, const char *sizes, const char *run)
 	LLVMValueRef weights =
 			beside ? LLVMGetParam(e->function, symbols + n - 2) : weights_symbol(e);
 	LLVMBuildStore(e->b, weights, emit_field(e, frame, offsetof(struct normc_frame, weights)));
-	LLVMBuildStore(e->b, workspace, emit_field(e, frame, offsetof(struct normc_frame, workspace)));
+	LLVMBuildStore(e->b, workspace,
+		       emit_field(e, frame, offsetof(struct normc_frame, workspace)));
 	LLVMBuildStore(e->b, emit_element(e, e->t.i8, workspace, bytes),
 		       emit_field(e, frame, offsetof(struct normc_frame, scratch)));
 	LLVMBuildStore(e->b, pointer_list(e, symbols, g->n_inputs),

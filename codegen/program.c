@@ -1,5 +1,5 @@
-/* A program to functions: one for each kernel, and one that runs them in order.  Programs of regions
- * come before the kernel that they belong to.
+/* A program to functions: one for each kernel, and one that runs them in order.  Programs of
+ * regions come before the kernel that they belong to.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -10,6 +10,13 @@
 
 /* ---- functions ---- */
 
+static void add_attribute(struct emit *e, const char *name)
+{
+	unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+	LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex,
+				LLVMCreateEnumAttribute(e->llvm, kind, 0));
+}
+
 LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result,
 			    LLVMTypeRef *params, unsigned n)
 {
@@ -17,9 +24,9 @@ LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result
 	e->function = LLVMGetNamedFunction(e->module, name);
 	if (!e->function)
 		e->function = LLVMAddFunction(e->module, name, type);
-	unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
-	LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex,
-				LLVMCreateEnumAttribute(e->llvm, kind, 0));
+	add_attribute(e, "nounwind");
+	/* all kernels in one function would take LLVM time that grows with the square of its size */
+	add_attribute(e, "noinline");
 	if (target_machine(e->target).vector == 16) {
 		LLVMAttributeRef wide = LLVMCreateStringAttribute(e->llvm, "prefer-vector-width",
 								  19, "512", 3);

@@ -138,13 +138,13 @@ void reduction_run(struct reduction *r)
 		run_along(r);
 }
 
-void inner_each(struct emit *e, struct index *x, bool across, int32_t lanes,
+void inner_each(struct emit *e, struct index *x, const struct reduce_plan *plan,
 		void (*body)(struct emit *e, void *user), void *user)
 {
 	int32_t first = x->space->n_outer, fast = x->space->rank - 1;
 	struct nest nest;
 	struct loop loop;
-	if (across || first > fast) {
+	if (plan->across || first > fast) {
 		nest_begin(e, &nest, x, first, fast + 1);
 		body(e, user);
 		nest_end(e, &nest, first, fast + 1);
@@ -152,12 +152,12 @@ void inner_each(struct emit *e, struct index *x, bool across, int32_t lanes,
 	}
 	LLVMValueRef n = emit_dim(e, x->space->extent[fast]), whole = emit_i64(e, 0);
 	nest_begin(e, &nest, x, first, fast);
-	if (lanes > 1) {
-		whole = LLVMBuildAnd(e->b, n, emit_i64(e, -(int64_t)lanes), "");
-		loop_begin(e, &loop, emit_i64(e, 0), whole, emit_i64(e, lanes));
+	if (plan->lanes > 1) {
+		whole = LLVMBuildAnd(e->b, n, emit_i64(e, -(int64_t)plan->lanes), "");
+		loop_begin(e, &loop, emit_i64(e, 0), whole, emit_i64(e, plan->lanes));
 		x->at[fast] = loop.i;
 		x->lane = fast;
-		x->lanes = lanes;
+		x->lanes = plan->lanes;
 		body(e, user);
 		loop_end(e, &loop);
 	}
@@ -184,7 +184,7 @@ struct reduce_plan reduce_plan(struct emit *e, const struct node *input, uint32_
 	struct reduce_plan plan = {.lanes = 1};
 	const struct node *root = e->kernel->root;
 	struct accesses in = {0}, all;
-	int32_t order[MAX_RANK];
+	struct axes axes = {.inner = inner};
 	accesses_of(e, input, NULL, &in);
 	all = in;
 	accesses_of(e, root, e->kernel->anchor, &all);
@@ -192,8 +192,8 @@ struct reduce_plan reduce_plan(struct emit *e, const struct node *input, uint32_
 	/* follow the layout of the first operand that is stored whole */
 	struct type whole = input->type;
 	struct view v = *(in.n ? in.view[0] : &e->p->view[root->id]);
-	view_order(&whole, &v, order);
-	plan.space = space_new(e, &whole, order, inner, &all, reads_inner_in_epilogue ? &all : &in);
+	view_order(&whole, &v, axes.order);
+	plan.space = space_new(e, &whole, &axes, &all, reads_inner_in_epilogue ? &all : &in);
 	const struct space *s = &plan.space;
 	int32_t fast_inner = s->rank > s->n_outer ? s->fast[s->rank - 1] : -1;
 	int32_t fast_outer = s->n_outer ? s->fast[s->n_outer - 1] : -1;
@@ -220,7 +220,8 @@ void reduce_rows(struct emit *e, const struct reduce_plan *plan, struct schedule
 		work = dim_mul(dims, work, plan->space.extent[i]);
 	struct rows rows;
 	if (!plan->across) {
-		rows_begin(e, &rows, &x, n_outer, work, s);
+		rows = (struct rows){.n_outer = n_outer, .work = work};
+		rows_begin(e, &rows, &x, s);
 		body(e, &x, plan, user);
 		rows_end(e, &rows);
 		return;
@@ -231,7 +232,8 @@ void reduce_rows(struct emit *e, const struct reduce_plan *plan, struct schedule
 	const struct dim *n = pieces.extent[n_outer - 1], *lanes = dim_const(dims, plan->lanes);
 	pieces.extent[n_outer - 1] = dim_ceil_div(dims, n, lanes);
 	x.space = &pieces;
-	rows_begin(e, &rows, &x, n_outer, dim_mul(dims, work, lanes), s);
+	rows = (struct rows){.n_outer = n_outer, .work = dim_mul(dims, work, lanes)};
+	rows_begin(e, &rows, &x, s);
 	x.space = &plan->space;
 	LLVMValueRef from = emit_mul(e, x.at[n_outer - 1], emit_i64(e, plan->lanes));
 	LLVMValueRef to = emit_min(e, emit_add(e, from, emit_i64(e, plan->lanes)), emit_dim(e, n));

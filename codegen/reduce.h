@@ -29,10 +29,6 @@ struct reduction {
 
 /* Runs the loops and fills result. */
 void reduction_run(struct reduction *r);
-/* Loops over the inner dimensions, calling body at each index (vector and remainder): for
- * elementwise second passes. */
-void inner_each(struct emit *e, struct index *x, bool across, int32_t lanes,
-		void (*body)(struct emit *e, void *user), void *user);
 /* Combines the lanes of a vector pairwise. */
 LLVMValueRef combine_lanes(struct reduction *r, int32_t i, LLVMValueRef v);
 
@@ -43,6 +39,10 @@ struct reduce_plan {
 	bool across;
 	int32_t lanes;
 };
+/* Loops over the inner dimensions, calling body at each index (vectors, then what is left): for
+ * second passes. */
+void inner_each(struct emit *e, struct index *x, const struct reduce_plan *plan,
+		void (*body)(struct emit *e, void *user), void *user);
 struct reduce_plan reduce_plan(struct emit *e, const struct node *input, uint32_t inner,
 			       bool reads_inner_in_epilogue);
 /* Loops over rows; where lanes lie across rows, the fastest outer dimension in vectors and a

@@ -30,7 +30,7 @@ static LLVMValueRef operand(const struct inner *r, uint32_t i)
 
 static LLVMValueRef result(const struct inner *r, uint32_t i)
 {
-	return address(r->e, &r->region->result[i], r->attr->out[i].elem);
+	return address(r->e, &r->e->kernel->result[i], r->attr->out[i].elem);
 }
 
 /* Place number i of a list of pointers. */

@@ -65,7 +65,7 @@ static LLVMValueRef zero_like(LLVMValueRef v)
 static LLVMValueRef intrinsic(struct emit *e, const char *name, LLVMValueRef *args, unsigned n)
 {
 	LLVMTypeRef type = LLVMTypeOf(args[0]);
-	return emit_intrinsic(e, name, &type, 1, args, n);
+	return emit_intrinsic(e, (struct intrinsic){name, {type}, 1}, args, n);
 }
 
 /* The C library's function, through the runtime: exact enough for any element type, one lane at a
@@ -191,8 +191,12 @@ static LLVMValueRef float_to_integer(struct emit *e, LLVMValueRef v, enum normc_
 	LLVMTypeRef result = emit_lanes(emit_storage_type(e, to), lanes);
 	LLVMTypeRef wide = to == NORMC_I32 || normc_elem_size(to) < 4 ? e->t.i32 : e->t.i64;
 	LLVMTypeRef types[2] = {emit_lanes(wide, lanes), LLVMTypeOf(v)};
-	v = emit_intrinsic(e, to == NORMC_U64 ? "llvm.fptoui.sat" : "llvm.fptosi.sat", types, 2, &v,
-			   1);
+	v = emit_intrinsic(
+			e,
+			(struct intrinsic){to == NORMC_U64 ? "llvm.fptoui.sat" : "llvm.fptosi.sat",
+					   {types[0], types[1]},
+					   2},
+			&v, 1);
 	return LLVMBuildIntCast2(e->b, v, result, 1, "");
 }
 
@@ -254,8 +258,8 @@ static LLVMValueRef scalar_bitcast(struct emit *e, const struct node *n, LLVMVal
 	LLVMTypeRef from = emit_lanes(emit_storage_type(e, n->in[0]->type.elem), x.lanes);
 	LLVMTypeRef to = emit_lanes(emit_storage_type(e, n->type.elem), x.lanes);
 	LLVMValueRef slot = emit_slot(e, LLVMGetTypeKind(from) == LLVMVectorTypeKind ? from : to);
-	emit_store_at(e, n->in[0]->type.elem, slot, &x, NULL, in[0]);
-	return emit_load_at(e, n->type.elem, slot, &x, NULL);
+	emit_store_at(e, (struct element){n->in[0]->type.elem, slot, NULL}, &x, in[0]);
+	return emit_load_at(e, (struct element){n->type.elem, slot, NULL}, &x);
 }
 
 #define ARITHMETIC(name, F, I)                                                                     \

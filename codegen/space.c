@@ -83,16 +83,16 @@ static void append_axis(struct emit *e, struct space *s, const struct type *type
 	s->fast[s->rank++] = axis;
 }
 
-struct space space_new(struct emit *e, const struct type *type, const int32_t *order,
-		       uint32_t inner, const struct accesses *a, const struct accesses *inner_a)
+struct space space_new(struct emit *e, const struct type *type, const struct axes *axes,
+		       const struct accesses *outer, const struct accesses *inner)
 {
 	struct space s = {0};
 	for (int pass = 0; pass < 2; pass++) { /* outer axes, then inner ones */
 		int32_t first = s.rank;
-		const struct accesses *all = pass ? inner_a : a;
+		const struct accesses *all = pass ? inner : outer;
 		for (int32_t i = 0; i < type->rank; i++) {
-			int32_t axis = order[i];
-			bool is_inner = inner >> axis & 1;
+			int32_t axis = axes->order[i];
+			bool is_inner = axes->inner >> axis & 1;
 			if (is_inner != (pass == 1) ||
 			    (dim_is(type->dim[axis], 1) && !all->logical))
 				continue;

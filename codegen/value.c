@@ -78,8 +78,10 @@ static LLVMValueRef checked_index(struct emit *e, LLVMValueRef i, const struct d
 	LLVMValueRef bad = LLVMBuildICmp(e->b, LLVMIntUGE, i, n, "");
 	LLVMValueRef any = bad;
 	if (lanes > 1)
-		any = emit_intrinsic(e, "llvm.vector.reduce.or", (LLVMTypeRef[]){LLVMTypeOf(bad)},
-				     1, &bad, 1);
+		any = emit_intrinsic(
+				e,
+				(struct intrinsic){"llvm.vector.reduce.or", {LLVMTypeOf(bad)}, 1},
+				&bad, 1);
 	struct when w;
 	when_begin(e, &w, any);
 	emit_fail(e, LLVMConstInt(e->t.i32, NORMC_INVALID, 0));
@@ -98,13 +100,17 @@ static LLVMValueRef load_gathered(struct emit *e, const struct node *data, LLVMV
 	int32_t lanes = emit_lane_count(offset);
 	LLVMValueRef base = emit_buffer(e, v->buffer);
 	if (lanes == 1)
-		return emit_load_at(e, elem, emit_element(e, type, base, offset), &scalar, NULL);
+		return emit_load_at(
+				e,
+				(struct element){elem, emit_element(e, type, base, offset), NULL},
+				&scalar);
 	LLVMValueRef all = LLVMGetUndef(emit_lanes(emit_compute_type(e, elem), lanes));
 	for (int32_t i = 0; i < lanes; i++) {
 		LLVMValueRef at = LLVMConstInt(e->t.i32, (unsigned)i, 0);
 		LLVMValueRef one = LLVMBuildExtractElement(e->b, offset, at, "");
-		LLVMValueRef value = emit_load_at(e, elem, emit_element(e, type, base, one),
-						  &scalar, NULL);
+		LLVMValueRef value = emit_load_at(
+				e, (struct element){elem, emit_element(e, type, base, one), NULL},
+				&scalar);
 		all = LLVMBuildInsertElement(e->b, all, value, at, "");
 	}
 	return all;
@@ -161,7 +167,7 @@ static LLVMValueRef value_gather(struct emit *e, const struct node *n, const str
 		enum normc_elem elem = e->p->buffers[v->buffer].elem;
 		LLVMValueRef address = emit_element(e, emit_storage_type(e, elem),
 						    emit_buffer(e, v->buffer), offset);
-		return emit_load_at(e, elem, address, x, NULL);
+		return emit_load_at(e, (struct element){elem, address, NULL}, x);
 	}
 	return emit_lane_count(offset) == x->lanes
 			       ? load_gathered(e, data, offset, x)

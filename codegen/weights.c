@@ -9,13 +9,28 @@
 struct writer {
 	int file;
 	uint64_t offset;
+	uint64_t *hash; /* FNV-1a 64 of what is written so far; NULL: nobody asks */
 	struct diag *diag;
 	bool ok;
 };
 
+static void update_hash(uint64_t *hash, const unsigned char *p, uint64_t bytes)
+{
+	uint64_t h = *hash;
+	for (uint64_t i = 0; i < bytes; i++)
+		h = (h ^ p[i]) * 0x100000001b3u;
+	*hash = h;
+}
+
 static void put(struct writer *w, const void *p, uint64_t bytes)
 {
 	const unsigned char *from = p;
+	if (w->hash && w->ok)
+		update_hash(w->hash, from, bytes);
+	if (w->file < 0) {
+		w->offset += bytes;
+		return;
+	}
 	while (w->ok && bytes) {
 		ssize_t n = write(w->file, from, bytes < (1 << 30) ? (size_t)bytes : 1 << 30);
 		if (n <= 0) {
@@ -87,9 +102,11 @@ static void put_packed(struct writer *w, const struct weight *weight, size_t siz
 	free(panel);
 }
 
-bool weights_write(const struct program *p, int file)
+bool weights_write(const struct program *p, int file, uint64_t *hash)
 {
-	struct writer w = {.file = file, .diag = p->context->diag, .ok = true};
+	struct writer w = {.file = file, .hash = hash, .diag = p->context->diag, .ok = true};
+	if (hash)
+		*hash = 0xcbf29ce484222325u;
 	for (uint32_t i = 0; i < p->n_weights; i++) {
 		const struct weight *weight = &p->weights[i];
 		put_padding(&w, weight->offset);
