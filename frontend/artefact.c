@@ -23,6 +23,7 @@
 extern char **environ;
 
 static const struct loc nowhere = {0};
+enum { NO_FILE = -1 };
 
 bool io_failure(struct diag *diag, const char *path)
 {
@@ -80,7 +81,7 @@ static bool write_weights(struct compile *c, const char *path)
 	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (file < 0)
 		return io_failure(&c->diag, path);
-	bool ok = weights_write(c->program, file);
+	bool ok = weights_write(c->program, file, NULL);
 	if (close(file) && ok)
 		return io_failure(&c->diag, path);
 	if (!ok && !c->diag.errors)
@@ -327,9 +328,14 @@ bool artefact_write(struct compile *c, void *user)
 	if (!kind)
 		return false;
 	choose_names(c, kind, path);
-	if (!compile_to(c, STAGE_EMITTED))
+	if (!compile_to(c, STAGE_LOWERED))
 		return false;
 	bool any = c->program->weights_bytes > 0, beside = c->codegen.weights_file;
+	/* the code holds the hash, and the file is written only when there is code for it */
+	if (any && beside && !weights_write(c->program, NO_FILE, &c->codegen.weights_hash))
+		return false;
+	if (!compile_to(c, STAGE_EMITTED))
+		return false;
 	const char *weights = beside ? c->codegen.weights_file : inside(c, folder, "weights");
 	const char *header = inside(c, folder, "header");
 	if (any && !(beside ? write_weights_file(c, weights) : write_weights(c, weights)))

@@ -176,6 +176,22 @@ static void test_same_bytes(void **state)
 	}
 }
 
+/* Weights of the right size are taken as they are, unless the user wants them checked. */
+static void expect_checked_weights(struct place *place)
+{
+	char weights[8192];
+	long n = read_file(place, "m.weights", weights, sizeof weights);
+	assert_true(n > 0);
+	assert_int_equal(setenv("NORMC_CHECK_WEIGHTS", "1", 1), 0);
+	assert_int_equal(run_normc(place, "run", "m.so", "--input", "int=x.pb"), 0);
+	weights[0] ^= 1;
+	write_file(place, "m.weights", weights, (size_t)n);
+	assert_int_equal(run_normc(place, "run", "m.so", "--input", "int=x.pb"), 3);
+	assert_says(place->err, "contents differ");
+	assert_int_equal(unsetenv("NORMC_CHECK_WEIGHTS"), 0);
+	assert_int_equal(run_normc(place, "run", "m.so", "--input", "int=x.pb"), 0);
+}
+
 static void test_weights_beside(void **state)
 {
 	struct place *place = *state;
@@ -188,6 +204,7 @@ static void test_weights_beside(void **state)
 	assert_true(read_file(place, "m.h", header, sizeof header) > 0);
 	assert_says(header, "const void *weights, void *workspace");
 	assert_says(header, "'m.weights'");
+	expect_checked_weights(place);
 	write_file(place, "m.weights", "short", 5);
 	assert_int_equal(run_normc(place, "run", "m.so", "--input", "int=x.pb"), 3);
 	assert_int_equal(run_program(place, (const char *const[]){"rm", "m.weights", NULL}), 0);
