@@ -57,16 +57,18 @@ struct kernel {
 	const struct dim *flops;
 	bool nothing_to_do; /* its operands were written in place; it only keeps buffers alive */
 	const struct panels *panels; /* contraction and convolution: how B is stored */
-	const struct region *region;  /* if and loop */
+	/* calls and regions: where each result goes, read by somebody or not; a result that the
+	 * call leaves out has NO_BUFFER */
+	const struct view *result;
+	const struct region *region; /* if and loop */
 };
 
 /* What the kernel of an if or a loop has besides.  Operands and results lie dense and row-major. */
 struct region {
 	/* the sub-graphs; the second is NULL for a loop */
 	struct program *program[2];
-	struct view *result; /* where each result goes, read by somebody or not */
-	uint32_t workspace;  /* buffer: the programs' workspace */
-	uint32_t *spare;     /* loop: a second buffer for each carried value */
+	uint32_t workspace; /* buffer: the programs' workspace */
+	uint32_t *spare;    /* loop: a second buffer for each carried value */
 	uint32_t n_spare;
 };
 

@@ -54,6 +54,8 @@ struct groups fuse(const struct graph *g, struct layout *const *layout);
 
 /* Adds a buffer; returns its number. */
 uint32_t buffer_new(struct program *p, struct buffer b);
+/* A buffer of the workspace for a dense value. */
+uint32_t buffer_work(struct program *p, const struct type *type);
 /* A product as the choice of its tile sees it. Unknown numbers are -1. */
 struct tile_problem {
 	int64_t rows;  /* evenly spaced ones, one after the other */

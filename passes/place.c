@@ -26,6 +26,13 @@ uint32_t buffer_new(struct program *p, struct buffer b)
 	return p->n_buffers - 1;
 }
 
+uint32_t buffer_work(struct program *p, const struct type *type)
+{
+	struct buffer b = {.kind = BUFFER_WORK, .elem = type->elem};
+	b.count = type_count(p->context->dims, type);
+	return buffer_new(p, b);
+}
+
 static bool is_root(const struct placement *s, const struct node *n)
 {
 	return s->groups->root[n->id] == n;
@@ -346,6 +353,29 @@ static bool all_in_place(const struct placement *s, const struct node *n)
 	return true;
 }
 
+/* Where all results of a call or a region go: buffers also for those that nobody reads. */
+static const struct view *result_views(struct program *p, const struct node *n)
+{
+	struct view *v = arena_new(p->context->arena, struct view, node_n_results(n) + 1);
+	for (uint32_t i = 0; i < node_n_results(n); i++)
+		v[i].buffer = NO_BUFFER;
+	if (n->type.elem)
+		v[0] = p->view[n->id];
+	for (uint32_t i = n->id + 1; i < p->graph->n_nodes && !n->type.elem; i++)
+		if (p->graph->nodes[i]->op == OP_part && p->graph->nodes[i]->in[0] == n)
+			v[p->graph->nodes[i]->attr.part->index] = p->view[i];
+	for (uint32_t i = 0; i < node_n_results(n); i++) {
+		const struct type *type = node_result(n, i);
+		struct order order = order_canonical(type->rank);
+		if (!type->elem || v[i].buffer != NO_BUFFER)
+			continue;
+		v[i].buffer = buffer_work(p, type);
+		v[i].offset = dim_const(p->context->dims, 0);
+		order_strides(p->context->dims, type, &order, v[i].stride);
+	}
+	return v;
+}
+
 static void kernel_new(struct placement *s, const struct node *root)
 {
 	struct program *p = s->p;
@@ -359,6 +389,8 @@ static void kernel_new(struct placement *s, const struct node *root)
 	if (k->anchor &&
 	    (op_info[anchor->op].kind == KIND_contract || op_info[anchor->op].kind == KIND_conv))
 		place_panels(s, k);
+	if (op_info[root->op].kind == KIND_call || op_info[root->op].kind == KIND_region)
+		k->result = result_views(p, root);
 	if (op_info[root->op].kind == KIND_region)
 		region_lower(p, k, s->machine);
 	PUSH(p->context->arena, p->kernels, p->n_kernels, k);

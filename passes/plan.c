@@ -26,16 +26,17 @@ static void touch(struct program *p, const struct node *n, uint32_t kernel)
 	touch_buffer(p, p->view[n->id].buffer, kernel);
 }
 
-static void touch_region(struct program *p, uint32_t kernel)
+/* Buffers that only one kernel knows. */
+static void touch_kernel(struct program *p, uint32_t kernel)
 {
-	const struct region *region = p->kernels[kernel]->region;
-	if (!region)
+	const struct kernel *k = p->kernels[kernel];
+	for (uint32_t i = 0; k->result && i < node_n_results(k->root); i++)
+		touch_buffer(p, k->result[i].buffer, kernel);
+	if (!k->region)
 		return;
-	touch_buffer(p, region->workspace, kernel);
-	for (uint32_t i = 0; i < p->kernels[kernel]->root->attr.region->n_out; i++)
-		touch_buffer(p, region->result[i].buffer, kernel);
-	for (uint32_t i = 0; i < region->n_spare; i++)
-		touch_buffer(p, region->spare[i], kernel);
+	touch_buffer(p, k->region->workspace, kernel);
+	for (uint32_t i = 0; i < k->region->n_spare; i++)
+		touch_buffer(p, k->region->spare[i], kernel);
 }
 
 static void find_live_ranges(struct program *p)
@@ -55,7 +56,7 @@ static void find_live_ranges(struct program *p)
 			touch(p, n->in[k], p->group[i]);
 	}
 	for (uint32_t i = 0; i < p->n_kernels; i++)
-		touch_region(p, i);
+		touch_kernel(p, i);
 }
 
 static const struct dim *buffer_bytes(struct dims *dims, const struct buffer *b)
