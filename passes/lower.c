@@ -1,6 +1,7 @@
 /* Graph form to kernel form: the steps of lower.h in order, and the printed form. */
 #include "lower.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "pass.h"
@@ -75,36 +76,69 @@ struct program *program_new(struct graph *g, const struct machine *machine)
 	return program_lower(g, machine, &nothing);
 }
 
+/* ---- printing ---- */
+
 static const char *const buffer_kind_name[] = {"input", "output", "weight", "work"};
 
-void program_print(const struct program *p, void (*put)(void *user, const char *text), void *user)
+struct printer {
+	void (*put)(void *user, const char *text);
+	void *user;
+	int depth; /* regions around */
+};
+
+static void print_line(const struct printer *out, const char *format, ...)
+		__attribute__((format(printf, 2, 3)));
+static void print_line(const struct printer *out, const char *format, ...)
 {
-	char type[200], flops[100], bytes[200], line[700];
+	char line[800];
+	va_list values;
+	int at = snprintf(line, sizeof line, "%*s", 2 * out->depth, "");
+	va_start(values, format);
+	vsnprintf(line + at, sizeof line - (size_t)at, format, values);
+	va_end(values);
+	out->put(out->user, line);
+}
+
+static void print_kernel(const struct printer *out, const struct program *p, uint32_t i)
+{
+	char type[200], flops[100];
+	const struct kernel *k = p->kernels[i];
+	uint32_t buffer = p->view[k->root->id].buffer;
+	type_print(p->context->dims, &k->root->type, type, sizeof type);
+	dim_print(p->context->dims, k->flops, flops, sizeof flops);
+	print_line(out, "kernel %u %s: %s -> %s %s, buffer %u (%s), %s flop\n", i, k->name,
+		   op_info[(k->anchor ? k->anchor : k->root)->op].name, op_info[k->root->op].name,
+		   type, buffer == NO_BUFFER ? 0 : buffer,
+		   buffer == NO_BUFFER ? "several" : buffer_kind_name[p->buffers[buffer].kind],
+		   flops);
+}
+
+static void print_program(const struct printer *out, const struct program *p)
+{
+	char bytes[200], offset[100];
+	struct printer inner = *out;
+	inner.depth += out->depth < 20;
 	for (uint32_t i = 0; i < p->n_kernels; i++) {
-		const struct kernel *k = p->kernels[i];
-		const struct buffer *b = p->view[k->root->id].buffer == NO_BUFFER
-							 ? NULL
-							 : &p->buffers[p->view[k->root->id].buffer];
-		type_print(p->context->dims, &k->root->type, type, sizeof type);
-		dim_print(p->context->dims, k->flops, flops, sizeof flops);
-		snprintf(line, sizeof line, "kernel %u %s: %s -> %s %s, buffer %u (%s), %s flop\n",
-			 i, k->name, op_info[(k->anchor ? k->anchor : k->root)->op].name,
-			 op_info[k->root->op].name, type, b ? p->view[k->root->id].buffer : 0,
-			 b ? buffer_kind_name[b->kind] : "several", flops);
-		put(user, line);
+		print_kernel(out, p, i);
+		for (int r = 0; p->kernels[i]->region && r < 2; r++)
+			if (p->kernels[i]->region->program[r])
+				print_program(&inner, p->kernels[i]->region->program[r]);
 	}
 	for (uint32_t i = 0; i < p->n_buffers; i++) {
 		const struct buffer *b = &p->buffers[i];
 		if (b->kind != BUFFER_WORK)
 			continue;
 		dim_print(p->context->dims, b->count, bytes, sizeof bytes);
-		dim_print(p->context->dims, b->offset, flops, sizeof flops);
-		snprintf(line, sizeof line, "buffer %u: %s[%s] at %s, live from kernel %u to %u\n",
-			 i, normc_elem_name(b->elem), bytes, flops, b->first, b->last);
-		put(user, line);
+		dim_print(p->context->dims, b->offset, offset, sizeof offset);
+		print_line(out, "buffer %u: %s[%s] at %s, live from kernel %u to %u\n", i,
+			   normc_elem_name(b->elem), bytes, offset, b->first, b->last);
 	}
 	dim_print(p->context->dims, p->workspace, bytes, sizeof bytes);
-	snprintf(line, sizeof line, "workspace: %s bytes; weights: %llu bytes\n", bytes,
-		 (unsigned long long)p->weights_bytes);
-	put(user, line);
+	print_line(out, "workspace: %s bytes; weights: %llu bytes\n", bytes,
+		   (unsigned long long)p->weights_bytes);
+}
+
+void program_print(const struct program *p, void (*put)(void *user, const char *text), void *user)
+{
+	print_program(&(struct printer){put, user, 0}, p);
 }
