@@ -363,3 +363,13 @@ void when_end(struct emit *e, struct when *w)
 	LLVMBuildBr(e->b, w->end);
 	LLVMPositionBuilderAtEnd(e->b, w->end);
 }
+
+void return_when(struct emit *e, LLVMValueRef condition, LLVMValueRef value)
+{
+	LLVMBasicBlockRef leave = LLVMAppendBasicBlockInContext(e->llvm, e->function, "leave");
+	LLVMBasicBlockRef stay = LLVMAppendBasicBlockInContext(e->llvm, e->function, "stay");
+	LLVMBuildCondBr(e->b, condition, leave, stay);
+	LLVMPositionBuilderAtEnd(e->b, leave);
+	LLVMBuildRet(e->b, value);
+	LLVMPositionBuilderAtEnd(e->b, stay);
+}

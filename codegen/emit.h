@@ -181,6 +181,8 @@ struct when {
 };
 void when_begin(struct emit *e, struct when *w, LLVMValueRef condition);
 void when_end(struct emit *e, struct when *w);
+/* if (condition) return value */
+void return_when(struct emit *e, LLVMValueRef condition, LLVMValueRef value);
 
 /* ---- memory.c: elements behind views ---- */
 LLVMValueRef emit_offset(struct emit *e, const struct view *v, const struct index *x);

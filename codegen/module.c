@@ -58,15 +58,33 @@ static void emit_dims_function(struct emit *e, const char *name)
 	LLVMBuildRet(e->b, LLVMBuildZExt(e->b, bad, e->t.i32, ""));
 }
 
+/* Extents that no arithmetic of ours can overflow with, and memory that a machine may have. */
+static const int64_t largest_extent = INT64_C(1) << 31, largest_workspace = INT64_C(1) << 46;
+
+static LLVMValueRef out_of_range(struct emit *e, LLVMValueRef x, int64_t most)
+{
+	return LLVMBuildICmp(e->b, LLVMIntUGT, x, emit_i64(e, most), "");
+}
+
+/* sizes(symbols, out): 1 if an extent is negative or too large. */
 static void emit_sizes_function(struct emit *e, const struct compiled *c, const char *name)
 {
 	LLVMValueRef out = begin_with_symbols(e, name, e->t.i32), scratch = compiled_scratch(e, c);
 	/* a vector may be read or written behind the last element */
 	LLVMValueRef spare = emit_i64(e, 256);
-	LLVMBuildStore(e->b, emit_add(e, emit_dim(e, e->p->workspace), spare),
+	LLVMValueRef workspace = emit_dim(e, e->p->workspace);
+	LLVMValueRef bad = out_of_range(e, workspace, largest_workspace);
+	for (uint32_t i = 0; i < e->context->dims->n_symbols; i++)
+		if (!e->context->dims->symbols[i].element) {
+			LLVMValueRef symbols = LLVMGetParam(e->function, 0);
+			LLVMValueRef at = emit_element(e, e->t.i64, symbols, emit_i64(e, i));
+			LLVMValueRef x = LLVMBuildLoad2(e->b, e->t.i64, at, "");
+			bad = LLVMBuildOr(e->b, bad, out_of_range(e, x, largest_extent), "");
+		}
+	LLVMBuildStore(e->b, emit_add(e, workspace, spare),
 		       emit_field(e, out, offsetof(struct normc_sizes, workspace)));
 	LLVMBuildStore(e->b, scratch, emit_field(e, out, offsetof(struct normc_sizes, scratch)));
-	LLVMBuildRet(e->b, LLVMConstInt(e->t.i32, 0, 0));
+	LLVMBuildRet(e->b, LLVMBuildZExt(e->b, bad, e->t.i32, ""));
 }
 
 static void emit_flops_function(struct emit *e, const char *name)
@@ -159,16 +177,26 @@ static LLVMValueRef symbols_from_parameters(struct emit *e)
 	return symbols;
 }
 
-static LLVMValueRef call_sizes(struct emit *e, const char *sizes, LLVMValueRef symbols)
+/* Calls sizes and dims; returns where the sizes are, and `bad`: whether the extents are impossible.
+ */
+static LLVMValueRef call_sizes(struct emit *e, const char *const *name, LLVMValueRef symbols,
+			       LLVMValueRef *bad)
 {
 	LLVMTypeRef params[2] = {e->t.ptr, e->t.ptr},
 		    type = LLVMFunctionType(e->t.i32, params, 2, 0);
-	LLVMValueRef out = LLVMBuildAlloca(e->entry,
-					   LLVMArrayType2(e->t.i64, sizeof(struct normc_sizes) / 8),
-					   "sizes");
-	LLVMValueRef args[2] = {symbols, out};
-	LLVMBuildCall2(e->b, type, LLVMGetNamedFunction(e->module, sizes), args, 2, "");
-	return out;
+	unsigned n_sizes = sizeof(struct normc_sizes) / 8, n_dims = 1;
+	for (uint32_t i = 0; i < e->p->graph->n_outputs; i++)
+		n_dims += (unsigned)e->p->graph->outputs[i]->type.rank;
+	LLVMValueRef sizes = emit_slot(e, LLVMArrayType2(e->t.i64, n_sizes));
+	LLVMValueRef dims = emit_slot(e, LLVMArrayType2(e->t.i64, n_dims)), status[2];
+	for (int i = 0; i < 2; i++) {
+		LLVMValueRef args[2] = {symbols, i ? sizes : dims};
+		LLVMValueRef function = LLVMGetNamedFunction(e->module, name[i]);
+		status[i] = LLVMBuildCall2(e->b, type, function, args, 2, "");
+	}
+	LLVMValueRef any = LLVMBuildOr(e->b, status[0], status[1], "");
+	*bad = LLVMBuildICmp(e->b, LLVMIntNE, any, LLVMConstInt(e->t.i32, 0, 0), "");
+	return sizes;
 }
 
 static LLVMValueRef round_up_64(struct emit *e, LLVMValueRef x)
@@ -182,7 +210,7 @@ static LLVMValueRef size_field(struct emit *e, LLVMValueRef sizes, size_t offset
 }
 
 /* Where extents come from the contents of inputs, only a session can know them: these say so. */
-static void emit_workspace_entry(struct emit *e, const char *sizes)
+static void emit_workspace_entry(struct emit *e, const char *const *names)
 {
 	char name[1024];
 	uint32_t n = reads_elements(e) ? 0 : e->context->dims->n_symbols;
@@ -195,7 +223,8 @@ static void emit_workspace_entry(struct emit *e, const char *sizes)
 		LLVMBuildRet(e->b, emit_i64(e, -1));
 		return;
 	}
-	LLVMValueRef out = call_sizes(e, sizes, symbols_from_parameters(e));
+	LLVMValueRef bad, out = call_sizes(e, names, symbols_from_parameters(e), &bad);
+	return_when(e, bad, emit_i64(e, -1));
 	LLVMValueRef work = size_field(e, out, offsetof(struct normc_sizes, workspace));
 	LLVMBuildRet(e->b,
 		     LLVMBuildAdd(e->b, work,
@@ -211,44 +240,62 @@ static LLVMValueRef pointer_list(struct emit *e, uint32_t first, uint32_t n)
 	return list;
 }
 
-static void emit_run_entry(struct emit *e, const char *sizes, const char *run)
+static void put_frame(struct emit *e, LLVMValueRef frame, size_t offset, LLVMValueRef value)
+{
+	LLVMBuildStore(e->b, value, emit_field(e, frame, offset));
+}
+
+/* Parameters of NAME_run: extents, inputs, outputs, weights if they lie beside, workspace. */
+struct run_parameters {
+	uint32_t inputs, outputs, weights, workspace, n;
+	bool beside;
+};
+
+static struct run_parameters begin_run_entry(struct emit *e)
 {
 	const struct graph *g = e->p->graph;
-	bool beside = e->p->weights_bytes && e->options->weights_file;
-	uint32_t symbols = 0, n = g->n_inputs + g->n_outputs + beside + 1;
+	struct run_parameters p = {.beside = e->p->weights_bytes && e->options->weights_file};
 	for (uint32_t i = 0; i < e->context->dims->n_symbols; i++)
-		symbols += !e->context->dims->symbols[i].element;
-	LLVMTypeRef *params = arena_new(e->context->arena, LLVMTypeRef, symbols + n),
-		    param = e->t.ptr;
-	for (uint32_t i = 0; i < symbols + n; i++)
-		params[i] = i < symbols ? e->t.i64 : e->t.ptr;
+		p.inputs += !e->context->dims->symbols[i].element;
+	p.outputs = p.inputs + g->n_inputs;
+	p.weights = p.outputs + g->n_outputs;
+	p.workspace = p.weights + p.beside;
+	p.n = p.workspace + 1;
+	LLVMTypeRef *types = arena_new(e->context->arena, LLVMTypeRef, p.n);
+	for (uint32_t i = 0; i < p.n; i++)
+		types[i] = i < p.inputs ? e->t.i64 : e->t.ptr;
 	char name[1024];
 	snprintf(name, sizeof name, "%s_run", e->options->symbol);
-	function_begin(e, name, e->t.i32, params, symbols + n);
+	function_begin(e, name, e->t.i32, types, p.n);
+	return p;
+}
+
+static void emit_run_entry(struct emit *e, const char *const *names)
+{
+	const struct graph *g = e->p->graph;
+	struct run_parameters p = begin_run_entry(e);
 	if (reads_elements(e)) {
 		LLVMBuildRet(e->b, LLVMConstInt(e->t.i32, NORMC_UNSUPPORTED, 0));
 		return;
 	}
-	LLVMValueRef values = symbols_from_parameters(e), frame = frame_for(e, values);
-	LLVMValueRef out = call_sizes(e, sizes, values),
-		     workspace = LLVMGetParam(e->function, symbols + n - 1);
-	LLVMValueRef bytes = size_field(e, out, offsetof(struct normc_sizes, workspace));
-	LLVMValueRef weights =
-			beside ? LLVMGetParam(e->function, symbols + n - 2) : weights_symbol(e);
-	LLVMBuildStore(e->b, weights, emit_field(e, frame, offsetof(struct normc_frame, weights)));
-	LLVMBuildStore(e->b, workspace,
-		       emit_field(e, frame, offsetof(struct normc_frame, workspace)));
-	LLVMBuildStore(e->b, emit_element(e, e->t.i8, workspace, bytes),
-		       emit_field(e, frame, offsetof(struct normc_frame, scratch)));
-	LLVMBuildStore(e->b, pointer_list(e, symbols, g->n_inputs),
-		       emit_field(e, frame, offsetof(struct normc_frame, inputs)));
-	LLVMBuildStore(e->b, pointer_list(e, symbols + g->n_inputs, g->n_outputs),
-		       emit_field(e, frame, offsetof(struct normc_frame, outputs)));
-	LLVMBuildStore(e->b, LLVMConstInt(e->t.i32, 1, 0),
-		       emit_field(e, frame, offsetof(struct normc_frame, threads)));
-	LLVMTypeRef type = LLVMFunctionType(e->t.i32, &param, 1, 0);
-	LLVMBuildRet(e->b, LLVMBuildCall2(e->b, type, LLVMGetNamedFunction(e->module, run), &frame,
-					  1, ""));
+	LLVMValueRef symbols = symbols_from_parameters(e), frame = frame_for(e, symbols), bad;
+	LLVMValueRef sizes = call_sizes(e, names, symbols, &bad);
+	return_when(e, bad, LLVMConstInt(e->t.i32, NORMC_USAGE, 0));
+	LLVMValueRef workspace = LLVMGetParam(e->function, p.workspace);
+	LLVMValueRef bytes = size_field(e, sizes, offsetof(struct normc_sizes, workspace));
+	put_frame(e, frame, offsetof(struct normc_frame, weights),
+		  p.beside ? LLVMGetParam(e->function, p.weights) : weights_symbol(e));
+	put_frame(e, frame, offsetof(struct normc_frame, workspace), workspace);
+	put_frame(e, frame, offsetof(struct normc_frame, scratch),
+		  emit_element(e, e->t.i8, workspace, bytes));
+	put_frame(e, frame, offsetof(struct normc_frame, inputs),
+		  pointer_list(e, p.inputs, g->n_inputs));
+	put_frame(e, frame, offsetof(struct normc_frame, outputs),
+		  pointer_list(e, p.outputs, g->n_outputs));
+	put_frame(e, frame, offsetof(struct normc_frame, threads), LLVMConstInt(e->t.i32, 1, 0));
+	LLVMTypeRef param = e->t.ptr, type = LLVMFunctionType(e->t.i32, &param, 1, 0);
+	LLVMValueRef run = LLVMGetNamedFunction(e->module, names[3]);
+	LLVMBuildRet(e->b, LLVMBuildCall2(e->b, type, run, &frame, 1, ""));
 }
 
 /* ---- the whole ---- */
@@ -281,8 +328,8 @@ static void emit_everything(struct emit *e)
 	emit_sizes_function(e, c, name[1]);
 	emit_flops_function(e, name[2]);
 	emit_module_function(e, name);
-	emit_workspace_entry(e, name[1]);
-	emit_run_entry(e, name[1], name[3]);
+	emit_workspace_entry(e, name);
+	emit_run_entry(e, name);
 }
 
 bool codegen_emit(struct emitted *emitted, const struct program *p,

@@ -42,15 +42,17 @@ bool folder_make(struct diag *diag, const char *beside, char *folder, size_t siz
 	if (!beside)
 		n = snprintf(folder, size, "%s/normc-XXXXXX", temporary);
 	else
-		n = snprintf(folder, size, "%.*s.normc-XXXXXX",
-			     slash ? (int)(slash + 1 - beside) : 0, beside);
+		n = snprintf(folder, size, "%.*s/.normc-XXXXXX",
+			     slash ? (int)(slash - beside) : 1, slash ? beside : ".");
 	if (n < 0 || (size_t)n >= size) {
 		folder[0] = 0;
 		return diag_error(diag, nowhere, NORMC_IO, "the path is too long");
 	}
 	if (mkdtemp(folder))
 		return true;
-	io_failure(diag, folder);
+	*strrchr(folder, '/') = 0;
+	diag_error(diag, nowhere, NORMC_IO, "cannot write into the folder '%.300s': %s",
+		   folder[0] ? folder : "/", strerrordesc_np(errno));
 	folder[0] = 0;
 	return false;
 }

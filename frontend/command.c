@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pass.h"
+
 enum {
 	COMPILE = 1,
 	RUN = 2,
@@ -290,6 +292,38 @@ static enum normc_status count_paths(const struct settings *s, const struct comm
 	return NORMC_OK;
 }
 
+/* Whether a pass is called as the first `length` letters of `name`. */
+static bool is_pass(const char *name, size_t length)
+{
+	const char *known, *help;
+	for (uint32_t i = 0; pass_describe(i, &known, &help); i++)
+		if (strlen(known) == length && !strncmp(known, name, length))
+			return true;
+	return false;
+}
+
+static enum normc_status unknown_pass(const char *option, const char *given)
+{
+	const char *name, *help;
+	complain(NORMC_USAGE, "--%s %s: there is no such pass; the passes are:", option, given);
+	for (uint32_t i = 0; pass_describe(i, &name, &help); i++)
+		fprintf(stderr, "  %-10s %s\n", name, help);
+	return NORMC_USAGE;
+}
+
+static enum normc_status check_passes(const struct settings *s)
+{
+	for (const char *p = s->passes; p && *p;) {
+		size_t length = strcspn(p, ",");
+		if (*p != '-' || !is_pass(p + 1, length - 1))
+			return unknown_pass("passes", s->passes);
+		p += length + (p[length] == ',');
+	}
+	if (s->dump_after && !is_pass(s->dump_after, strlen(s->dump_after)))
+		return unknown_pass("dump-after", s->dump_after);
+	return NORMC_OK;
+}
+
 /* Reads the option at *arguments, which moves on to its value if that stands apart. */
 static enum normc_status read_option(struct settings *s, const struct command *command,
 				     char ***arguments, bool *help)
@@ -334,7 +368,8 @@ enum normc_status settings_read(struct settings *s, const struct command *comman
 		if (status || *help)
 			return status;
 	}
-	return count_paths(s, command);
+	enum normc_status status = count_paths(s, command);
+	return status ? status : check_passes(s);
 }
 
 void settings_free(struct settings *s)

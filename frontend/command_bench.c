@@ -91,25 +91,32 @@ static bool fill(struct arena *arena, struct diag *diag, void *user)
 	return true;
 }
 
+/* The extent that --dim gives a symbol, or 1.  A model that was compiled for this run has no symbol
+ * left that --dim names. */
+static int64_t chosen_extent(const struct settings *s, const struct normc_port *port, int32_t d)
+{
+	const char *symbol = port->symbol[d];
+	size_t length = strlen(symbol);
+	for (int32_t i = 0; length && i < s->dims.n; i++)
+		if (!strncmp(s->dims.item[i], symbol, length) && s->dims.item[i][length] == '=')
+			return strtoll(s->dims.item[i] + length + 1, NULL, 10);
+	fprintf(stderr, "note: dimension %d%s%s of input '%s' is taken to be 1; --dim sets it\n",
+		(int)d, length ? " = " : "", symbol, port->name);
+	return 1;
+}
+
 /* Made-up inputs; unknown dimensions become 1. */
 static enum normc_status make_inputs(const struct runner *r, const struct settings *s,
 				     struct normc_tensor *in)
 {
-	struct diag diag = {.sink = print_diagnostic};
+	struct diag diag = {.file = "normc", .sink = print_diagnostic};
 	uint64_t state = (uint64_t)s->seed;
 	for (size_t i = 0; i < r->n_inputs; i++) {
 		const struct normc_port *port = &r->inputs[i];
 		in[i].elem = port->elem;
 		in[i].rank = port->rank;
-		for (int32_t d = 0; d < port->rank; d++) {
-			in[i].dim[d] = port->dim[d] < 0 ? 1 : port->dim[d];
-			if (port->dim[d] < 0)
-				fprintf(stderr,
-					"note: dimension %d%s%s of input '%s' is taken to be 1; "
-					"--dim sets it\n",
-					(int)d, port->symbol[d][0] ? " = " : "", port->symbol[d],
-					port->name);
-		}
+		for (int32_t d = 0; d < port->rank; d++)
+			in[i].dim[d] = port->dim[d] < 0 ? chosen_extent(s, port, d) : port->dim[d];
 		struct filling f = {&in[i], &state, false};
 		if (!io_guard(&diag, fill, &f))
 			return diag.status;

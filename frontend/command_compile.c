@@ -34,7 +34,7 @@ static enum normc_status compile_job(void *user)
 
 enum normc_status command_compile(const struct settings *settings)
 {
-	struct diag diag = {.sink = print_diagnostic};
+	struct diag diag = {.file = "normc", .sink = print_diagnostic};
 	char folder[4096] = "";
 	enum normc_status status;
 

@@ -65,7 +65,7 @@ static enum normc_status compile_job(void *user)
 /* Compiles in a child process and in a folder of its own. */
 static enum normc_status compile_in_child(struct runner *r, struct job *job)
 {
-	struct diag diag = {.sink = print_diagnostic};
+	struct diag diag = {.file = "normc", .sink = print_diagnostic};
 	char folder[4096] = "";
 
 	if (!folder_make(&diag, NULL, folder, sizeof folder))
@@ -105,6 +105,11 @@ enum normc_status runner_open(struct runner *r, const struct settings *s, const 
 	memset(error, 0, sizeof *error);
 	if (s->interpret || s->interpret_rewritten)
 		return interpreter_open(r, s, path, job.silent, error);
+	if (is_library(path) && (s->cpu || s->passes || s->dump_after))
+		return complain(NORMC_USAGE,
+				"'%s' is compiled already: give --cpu, --passes and --dump-after to "
+				"`normc compile`",
+				path);
 	if (is_library(path))
 		status = normc_program_open(&r->program, path, error);
 	else

@@ -33,15 +33,17 @@ static int32_t find_input(const struct runner *r, const char *given, const char 
 static enum normc_status read_inputs(const struct runner *r, const struct settings *s,
 				     struct normc_tensor *in)
 {
-	struct diag diag = {.sink = print_diagnostic};
+	struct diag diag = {.file = "normc", .sink = print_diagnostic};
 	for (int32_t k = 0; k < s->inputs.n; k++) {
 		struct io_source source = {0};
 		int32_t i = find_input(r, s->inputs.item[k], &source.path);
 		if (i < 0)
 			return NORMC_USAGE;
+		if (in[i].data)
+			return complain(NORMC_USAGE, "--input %s: input '%s' is given twice",
+					s->inputs.item[k], r->inputs[i].name);
 		source.name = r->inputs[i].name;
 		source.want = r->inputs[i].elem;
-		free(in[i].data);
 		if (!io_read(&diag, &source, &in[i]))
 			return diag.status;
 	}
@@ -89,7 +91,7 @@ static bool path_is_taken(const struct runner *r, const struct settings *s, size
 static enum normc_status write_outputs(const struct runner *r, const struct settings *s,
 				       const struct normc_tensor *out)
 {
-	struct diag diag = {.sink = print_diagnostic};
+	struct diag diag = {.file = "normc", .sink = print_diagnostic};
 	if (s->output_dir && mkdir(s->output_dir, 0777) && errno != EEXIST)
 		return complain(NORMC_IO, "cannot make the folder '%s': %s", s->output_dir,
 				strerror(errno));

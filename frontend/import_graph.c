@@ -133,7 +133,7 @@ static bool check_fixed(struct importer *s, struct fixed *fixed, size_t n)
 		if (!equals || equals[1] < '0' || equals[1] > '9' ||
 		    (strtoll(equals + 1, &end, 10), *end) || errno)
 			return diag_error(s->context->diag, (struct loc){0}, NORMC_USAGE,
-					  "'%.100s' is not NAME=NUMBER", fixed->text[i]);
+					  "--dim %.100s: expected NAME=NUMBER", fixed->text[i]);
 	}
 	return true;
 }
@@ -159,8 +159,8 @@ bool import_graph_inputs(struct importer *s, const Onnx__GraphProto *graph, cons
 	for (size_t i = 0; i < n; i++)
 		if (!fixed.used[i])
 			diag_error(diag, (struct loc){0}, NORMC_USAGE,
-				   "'%.100s': the model's inputs have no dimension of "
-				   "that name",
+				   "--dim %.100s: the model's inputs have no dimension of "
+				   "that name; `normc inspect` shows them",
 				   text[i]);
 	return diag->errors == errors;
 }

@@ -39,6 +39,21 @@ static enum normc_status run_command(const struct command *command, char **argum
 	return status;
 }
 
+/* `name` may be NULL: the help of all. */
+static enum normc_status print_help(const char *name)
+{
+	const struct command *command = name ? find_command(name) : NULL;
+	if (name && !command)
+		return complain(NORMC_USAGE,
+				"there is no command '%s'; `normc --help` lists the commands",
+				name);
+	if (command)
+		command_help(command);
+	else
+		print_usage(stdout);
+	return NORMC_OK;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
@@ -50,11 +65,7 @@ int main(int argc, char **argv)
 		status = run_command(command, argv + 2);
 	} else if (name &&
 		   (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))) {
-		command = argc > 2 ? find_command(argv[2]) : NULL;
-		if (command)
-			command_help(command);
-		else
-			print_usage(stdout);
+		status = print_help(argv[2]);
 	} else if (name && (!strcmp(name, "--version") || !strcmp(name, "-V"))) {
 		printf("normc %d.%d.0\n", NORMC_VERSION_MAJOR, NORMC_VERSION_MINOR);
 	} else {
