@@ -70,7 +70,8 @@ static const struct option options[] = {
 		{"graph", 0, NULL, INSPECT, FLAG, FIELD(graph), "print the rewritten graph"},
 		{"kernels", 0, NULL, INSPECT, FLAG, FIELD(kernels),
 		 "print kernels, buffers and the memory plan"},
-		{"passes", 0, "-NAME,...", MODEL | CHECK, TEXT, FIELD(passes), "leave passes out"},
+		{"passes", 0, "-NAME,-NAME,...", MODEL | CHECK, TEXT, FIELD(passes),
+		 "leave passes out"},
 		{"dump-after", 0, "PASS", MODEL, TEXT, FIELD(dump_after),
 		 "print the graph after a pass"},
 		{"verify", 0, NULL, MODEL | CHECK, FLAG, FIELD(verify),
@@ -305,7 +306,7 @@ static bool is_pass(const char *name, size_t length)
 static enum normc_status unknown_pass(const char *option, const char *given)
 {
 	const char *name, *help;
-	complain(NORMC_USAGE, "--%s %s: there is no such pass; the passes are:", option, given);
+	complain(NORMC_USAGE, "--%s: '%s' is no pass; the passes are:", option, given);
 	for (uint32_t i = 0; pass_describe(i, &name, &help); i++)
 		fprintf(stderr, "  %-10s %s\n", name, help);
 	return NORMC_USAGE;
@@ -315,8 +316,11 @@ static enum normc_status check_passes(const struct settings *s)
 {
 	for (const char *p = s->passes; p && *p;) {
 		size_t length = strcspn(p, ",");
-		if (*p != '-' || !is_pass(p + 1, length - 1))
-			return unknown_pass("passes", s->passes);
+		if (*p != '-')
+			return complain(NORMC_USAGE, "--passes takes -NAME,-NAME,..., not '%s'",
+					s->passes);
+		if (!is_pass(p + 1, length - 1))
+			return unknown_pass("passes", p);
 		p += length + (p[length] == ',');
 	}
 	if (s->dump_after && !is_pass(s->dump_after, strlen(s->dump_after)))

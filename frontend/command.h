@@ -79,6 +79,7 @@ struct normc_options settings_options(const struct settings *s);
 /* Options of passes and where messages go. */
 void settings_apply(const struct settings *s, struct compile *c, bool silent);
 
+bool path_is_library(const char *path);
 /* Opens MODEL.onnx or MODEL.so.  With `folder` NULL an ONNX file is compiled in a child process,
  * with messages on stderr; else in this process, silently, and the caller removes the folder, also
  * after a crash.  Fills `error`.  Close the runner also after a failure. */

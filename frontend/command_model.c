@@ -84,7 +84,7 @@ static enum normc_status compile_here(struct runner *r, struct job *job)
 	return status ? status : folder_load(&r->program, job->folder, job->error);
 }
 
-static bool is_library(const char *path)
+bool path_is_library(const char *path)
 {
 	size_t n = strlen(path);
 	return n > 3 && !strcmp(path + n - 3, ".so");
@@ -105,12 +105,12 @@ enum normc_status runner_open(struct runner *r, const struct settings *s, const 
 	memset(error, 0, sizeof *error);
 	if (s->interpret || s->interpret_rewritten)
 		return interpreter_open(r, s, path, job.silent, error);
-	if (is_library(path) && (s->cpu || s->passes || s->dump_after))
+	if (path_is_library(path) && (s->cpu || s->passes || s->dump_after))
 		return complain(NORMC_USAGE,
-				"'%s' is compiled already: give --cpu, --passes and --dump-after to "
-				"`normc compile`",
+				"'%s' is compiled already: give --cpu, --passes and --dump-after "
+				"to `normc compile`",
 				path);
-	if (is_library(path))
+	if (path_is_library(path))
 		status = normc_program_open(&r->program, path, error);
 	else
 		status = folder ? compile_here(r, &job) : compile_in_child(r, &job);

@@ -144,6 +144,11 @@ enum normc_status command_run(const struct settings *settings)
 	struct normc_error error;
 	const char *path = settings->paths.item[0];
 	bool compiled = !settings->interpret && !settings->interpret_rewritten;
+	if (settings->dims.n && path_is_library(path))
+		return complain(NORMC_USAGE,
+				"'%s' is compiled already: leave --dim out, the inputs tell the "
+				"dimensions",
+				path);
 	enum normc_status status = runner_open(&r, settings, path, NULL, &error);
 
 	/* the interpreter and the child have told their errors themselves */

@@ -87,8 +87,9 @@ enum normc_status normc_session_new(struct normc_session **session,
 		memcpy(&chosen, options,
 		       options->size < sizeof(chosen) ? options->size : sizeof(chosen));
 	if (chosen.threads < 0 || chosen.threads > NORMC_THREAD_LIMIT)
-		return normc_error_set(error, NORMC_USAGE, "%d threads are not possible, at most %d",
-				       (int)chosen.threads);
+		return normc_error_set(error, NORMC_USAGE,
+				       "%d threads are not possible, at most %d",
+				       (int)chosen.threads, NORMC_THREAD_LIMIT);
 	made = calloc(1, sizeof(*made));
 	if (!made)
 		return normc_error_set(error, NORMC_LIMIT, "out of memory");

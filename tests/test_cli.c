@@ -102,6 +102,26 @@ static void test_wrong_arguments(void **state)
 	assert_says(place->err, "-o");
 }
 
+/* Messages name the cure. */
+static void test_cures(void **state)
+{
+	struct place *place = *state;
+	assert_int_equal(run_normc(place, "help", "frobnicate"), 2);
+	assert_says(place->err, "normc --help");
+	assert_int_equal(run_normc(place, "inspect", "."), 5);
+	assert_says(place->err, "name the model file in it");
+	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "none/m.so"), 5);
+	assert_says(place->err, "cannot write into the folder 'none'");
+	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--passes", "fold"), 2);
+	assert_says(place->err, "-NAME");
+	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--passes", "-fold,-frob"), 2);
+	assert_says(place->err, "simplify");
+	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--dump-after", "frob"), 2);
+	assert_says(place->err, "fold_norm");
+	assert_int_equal(run_normc(place, "run", "m.so", "--dim", "N=1"), 2);
+	assert_says(place->err, "compiled already");
+}
+
 static void test_bad_models(void **state)
 {
 	struct place *place = *state;
@@ -293,6 +313,7 @@ int main(void)
 			cmocka_unit_test_setup_teardown(test_help, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_wrong_arguments, place_new,
 							place_free),
+			cmocka_unit_test_setup_teardown(test_cures, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_bad_models, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_npy, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_npy_orders, place_new, place_free),
