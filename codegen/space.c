@@ -90,10 +90,10 @@ struct space space_new(struct emit *e, const struct type *type, const struct axe
 	for (int pass = 0; pass < 2; pass++) { /* outer axes, then inner ones */
 		int32_t first = s.rank;
 		const struct accesses *all = pass ? inner : outer;
+		uint32_t wanted = pass ? axes->inner : ~axes->inner;
 		for (int32_t i = 0; i < type->rank; i++) {
 			int32_t axis = axes->order[i];
-			bool is_inner = axes->inner >> axis & 1;
-			if (is_inner != (pass == 1) ||
+			if (!(wanted >> axis & 1) ||
 			    (dim_is(type->dim[axis], 1) && !all->logical))
 				continue;
 			bool merge = s.rank > first &&
