@@ -184,3 +184,10 @@ struct order order_choose(const struct node *n, const struct layout *const *in)
 		}
 	return order_canonical(rank);
 }
+
+const struct node *output_base(const struct node *output)
+{
+	while (output->op == OP_reshape)
+		output = output->in[0];
+	return output;
+}

@@ -43,6 +43,9 @@ bool reshape_strides(struct dims *dims, const struct type *from,
 /* Dense layout that a node that is not a view gets, from its operands' orders (by node id). */
 struct order order_choose(const struct node *n, const struct layout *const *in);
 
+/* The node whose kernel writes an output: the output, or what it is a reshape of. */
+const struct node *output_base(const struct node *output);
+
 struct graph *prepare(struct graph *g, struct layout ***layout_by_id);
 
 /* Result of fuse: by node id. */

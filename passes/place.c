@@ -71,7 +71,7 @@ static void survey(struct placement *s)
 		}
 	}
 	for (uint32_t i = 0; i < g->n_outputs; i++) {
-		s->output[g->outputs[i]->id] = (int32_t)i;
+		s->output[output_base(g->outputs[i])->id] = (int32_t)i;
 		s->dense[g->outputs[i]->id] = true;
 	}
 }

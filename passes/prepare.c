@@ -234,21 +234,30 @@ static void find_hints(struct prepare *s, const struct graph *g)
 	}
 }
 
-/* Outputs are written row-major by the kernel of their own node. */
+/* Whether a kernel can write output i straight into the caller's memory: the value itself, or what
+ * it is a reshape of, is computed, dense, row-major, and not another output. */
+static bool written_by_kernel(struct prepare *s, const struct graph *g, uint32_t i)
+{
+	const struct node *n = output_base(g->outputs[i]);
+	enum op_kind kind = op_info[n->op].kind;
+	struct order canonical = order_canonical(n->type.rank);
+	if (kind == KIND_view || kind == KIND_source ||
+	    !order_equal(&layout_of(s, n)->order, &canonical, n->type.rank))
+		return false;
+	for (uint32_t k = 0; k < i; k++)
+		if (output_base(g->outputs[k]) == n)
+			return false;
+	return true;
+}
+
+/* Outputs are written row-major by the kernel of their own node, or by a copy. */
 static void prepare_outputs(struct prepare *s, struct graph *g)
 {
 	for (uint32_t i = 0; i < g->n_outputs; i++) {
 		struct node *n = g->outputs[i];
-		if (node_is_poison(n))
+		if (node_is_poison(n) || written_by_kernel(s, g, i))
 			continue;
-		enum op_kind kind = op_info[n->op].kind;
 		struct order canonical = order_canonical(n->type.rank);
-		bool own = kind != KIND_view && kind != KIND_source &&
-			   order_equal(&layout_of(s, n)->order, &canonical, n->type.rank);
-		for (uint32_t k = 0; k < i; k++)
-			own = own && g->outputs[k] != n;
-		if (own)
-			continue;
 		g->at = n->loc;
 		struct node *copy = copy_ordered(g, n, &canonical);
 		for (uint32_t k = 0; k < i; k++)
