@@ -33,8 +33,8 @@ enum elem_class {
 	CLASS_ANY = 7
 };
 
-/* Each is true, or false after a report: operand k is of these classes; operands `first` and after it
- * have one element type; operand 0 has this axis. */
+/* Each is true, or false after a report: operand k is of these classes; operands `first` and after
+ * it have one element type; operand 0 has this axis. */
 bool infer_class(struct graph *g, const struct node *n, uint32_t k, uint32_t classes);
 bool infer_same_elements(struct graph *g, const struct node *n, uint32_t first);
 bool infer_axis(struct graph *g, const struct node *n, int32_t axis);

@@ -1,7 +1,7 @@
-/* Operations and their attributes.  The table is ops.def; this header turns it into an enum and declares one
- * attribute structure per word of its attr column.  Attribute structures are compared as bytes, so they are
- * made with arena_new (zeroed) or `= {0}`, and hold no pointer that needs a deeper comparison unless
- * attr_equal (op.c) knows it.
+/* Operations and their attributes.  The table is ops.def; this header turns it into an enum and
+ * declares one attribute structure per word of its attr column.  Attribute structures are compared
+ * as bytes, so they are made with arena_new (zeroed) or `= {0}`, and hold no pointer that needs a
+ * deeper comparison unless attr_equal (op.c) knows it.
  */
 #ifndef NORMC_IR_OP_H
 #define NORMC_IR_OP_H
@@ -21,18 +21,27 @@ enum op {
 #undef OP
 
 /* X(name): words of the kind column. */
-#define OP_KIND_LIST(X)                                                                                  \
-	X(source) X(map) X(view) X(move) X(reduce) X(softmax) X(norm) X(contract) X(conv) X(window) X(call) \
-	X(region) X(tuple)
+#define OP_KIND_LIST(X)                                                                          \
+	X(source) X(map) X(view) X(move) X(reduce) X(softmax) X(norm) X(contract) X(conv)        \
+	X(window) X(call) X(region) X(tuple)
 #define X(name) KIND_##name,
 enum op_kind { OP_KIND_LIST(X) };
 #undef X
 
 enum op_trait { COMMUTES = 1 };
-enum op_samples { SAMPLES_NONE, SAMPLES_ALL, SAMPLES_SMALL, SAMPLES_POSITIVE, SAMPLES_UNIT, SAMPLES_ABOVE1,
-		  SAMPLES_BITS, SAMPLES_BOOL };
+enum op_samples {
+	SAMPLES_NONE,
+	SAMPLES_ALL,
+	SAMPLES_SMALL,
+	SAMPLES_POSITIVE,
+	SAMPLES_UNIT,
+	SAMPLES_ABOVE1,
+	SAMPLES_BITS,
+	SAMPLES_BOOL
+};
 
-/* Element type and shape of a value. elem NORMC_ELEM_NONE: poison, or an operation with several results. */
+/* Element type and shape of a value. elem NORMC_ELEM_NONE: poison, or an operation with several
+ * results. */
 struct type {
 	enum normc_elem elem;
 	int32_t rank;
@@ -40,16 +49,16 @@ struct type {
 };
 
 /* X(name): words of the attr column other than none. */
-#define ATTR_LIST(X)                                                                                  \
-	X(port) X(data) X(iota) X(dims) X(isinf) X(cast) X(shape) X(perm) X(slice) X(axis) X(pad) X(axes) \
-	X(arg) X(softmax) X(norm) X(conv) X(pool) X(call) X(region) X(part)
+#define ATTR_LIST(X)                                                                             \
+	X(port) X(data) X(iota) X(dims) X(isinf) X(cast) X(shape) X(perm) X(slice) X(axis)       \
+	X(pad) X(axes) X(arg) X(softmax) X(norm) X(conv) X(pool) X(call) X(region) X(part)
 
 struct attr_port {
 	uint32_t index;
 	const char *name;
 };
-/* Elements in the layout of struct normc_tensor (row-major, at least a byte each), little-endian; borrowed: lives as
- * long as the model, or in the graph's arena. */
+/* Elements in the layout of struct normc_tensor (row-major, at least a byte each), little-endian;
+ * borrowed: lives as long as the model, or in the graph's arena; need not be aligned. */
 struct attr_data {
 	struct type type;
 	const void *p;
@@ -70,7 +79,7 @@ struct attr_isinf {
 };
 struct attr_cast {
 	enum normc_elem to;
-	bool wrap; /* f8 targets: out of range becomes NaN or infinity instead of the largest value */
+	bool wrap; /* f8: out of range becomes NaN or infinity instead of the largest value */
 };
 struct attr_shape {
 	int32_t rank;
@@ -106,15 +115,23 @@ struct attr_softmax {
 	bool log; /* the logarithm of it */
 };
 
-/* A point in the family of normalization layers (the norm algebra).  With x the input, S the set of elements that share a
- * statistic (all indices along `axes`, the others fixed):
+/* A point in the family of normalization layers (the norm algebra).  With x the input, S the set of
+ * elements that share a statistic (all indices along `axes`, the others fixed):
  *	c = 0 | mean over S | in[mean]
- *	s = 1 | sqrt(mean over S of (x-c)^2) | mean |x-c| | sqrt(sum (x-c)^2) | max |x-c| | sqrt(in[variance])
+ *	s = 1 | sqrt(mean over S of (x-c)^2) | mean |x-c| | sqrt(sum (x-c)^2) | max |x-c|
+ *	      | sqrt(in[variance])
  *	with epsilon inside the root, outside it (s + e) or as a floor (max(s, e))
  *	y = (x - c) / s * gamma + beta
  * Tensors gamma, beta, mean, variance have x's rank, with extents 1 where they do not vary. */
 enum norm_centre { NORM_CENTRE_NONE, NORM_CENTRE_MEAN, NORM_CENTRE_GIVEN };
-enum norm_scale { NORM_SCALE_NONE, NORM_SCALE_RMS, NORM_SCALE_L1, NORM_SCALE_L2, NORM_SCALE_MAX, NORM_SCALE_GIVEN };
+enum norm_scale {
+	NORM_SCALE_NONE,
+	NORM_SCALE_RMS,
+	NORM_SCALE_L1,
+	NORM_SCALE_L2,
+	NORM_SCALE_MAX,
+	NORM_SCALE_GIVEN
+};
 enum norm_epsilon { NORM_EPSILON_INSIDE, NORM_EPSILON_OUTSIDE, NORM_EPSILON_FLOOR };
 struct attr_norm {
 	uint32_t axes; /* mask; 0 when everything is given */
@@ -122,17 +139,21 @@ struct attr_norm {
 	enum norm_scale scale;
 	enum norm_epsilon epsilon_place;
 	bool unbiased; /* divide by |S| - 1 */
-	bool gamma, beta; /* inputs in this order: x, gamma, beta, mean, variance; those that are there */
+	/* inputs in this order, those that are there: x, gamma, beta, mean, variance */
+	bool gamma, beta;
 	double epsilon;
 };
 
-/* Spatial dimensions are 2, 3, ... of x.  The result has floor((before + size' + after - dilation*(kernel-1) - 1)/stride) + 1
- * positions, where size' = (size-1)*x_dilation + 1 (zeros between the elements: a transposed convolution). */
+/* Spatial dimensions are 2, 3, ... of x.  The result has
+ *	floor((before + size' + after - dilation*(kernel-1) - 1)/stride) + 1
+ * positions, where size' = (size-1)*x_dilation + 1 (zeros between the elements: a transposed
+ * convolution). */
 struct attr_conv {
 	int32_t spatial; /* 1..MAX_SPATIAL */
 	int64_t groups;
 	int64_t stride[MAX_SPATIAL], dilation[MAX_SPATIAL], x_dilation[MAX_SPATIAL];
-	const struct dim *before[MAX_SPATIAL], *after[MAX_SPATIAL]; /* zero padding, may be negative */
+	/* zero padding, may be negative */
+	const struct dim *before[MAX_SPATIAL], *after[MAX_SPATIAL];
 };
 struct attr_pool {
 	int32_t spatial;
@@ -150,12 +171,15 @@ struct attr_call {
 };
 
 struct graph;
-/* Regions are closed: everything they use from outside comes in through in[] and is one of their inputs.
+/* Regions are closed: everything they use from outside comes in through in[] and is one of their
+ * inputs.
  * if:   in = condition, values...; both regions take the values and have the same results.
  * loop: in = trip count (i64 scalar), condition (bool scalar), n_carried start values, values...;
- *       region 0 takes iteration number (i64), condition, carried, values..., and returns condition, carried, scanned...
- *       results: final carried, then each scanned value stacked along a new first dimension of extent `trips`;
- *       trips is fixed before the loop starts; the loop may end early only if nothing is scanned. */
+ *       region 0 takes iteration number (i64), condition, carried, values..., and returns
+ *       condition, carried, scanned...
+ *       results: final carried, then each scanned value stacked along a new first dimension of
+ *       extent `trips`; trips is fixed before the loop starts; the loop may end early only if
+ *       nothing is scanned. */
 struct attr_region {
 	struct graph *region[2];
 	uint32_t n_out, n_carried;
@@ -191,8 +215,8 @@ bool attr_equal(enum op op, union attr a, union attr b);
 uint64_t attr_hash(enum op op, union attr a);
 
 /* Facts of element types. */
-bool elem_is_float(enum normc_elem elem);  /* any width */
-bool elem_is_signed(enum normc_elem elem); /* floats and signed integers */
+bool elem_is_float(enum normc_elem elem);   /* any width */
+bool elem_is_signed(enum normc_elem elem);  /* floats and signed integers */
 bool elem_is_integer(enum normc_elem elem); /* not bool */
 /* elements one byte wide in memory but 2 or 4 bits in files */
 int elem_bits(enum normc_elem elem);
