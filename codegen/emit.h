@@ -93,10 +93,11 @@ struct space {
 
 /* Views that a kernel reads and writes at the indices of one shape. */
 struct accesses {
-	const struct view *view[64];
+	const struct view **view;
 	uint32_t n;
 	bool logical; /* some value depends on an index itself: nothing may be merged */
 };
+void accesses_add(struct emit *e, struct accesses *a, const struct view *view);
 
 /* Collects the accesses of the expression at `n`, down to `stop` (not entered; may be NULL). */
 void accesses_of(struct emit *e, const struct node *n, const struct node *stop, struct accesses *a);

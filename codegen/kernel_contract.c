@@ -140,9 +140,9 @@ static void describe_space(struct contraction *c)
 	struct axes axes = {.inner = 1u << column_axis};
 	struct accesses all = {0};
 	accesses_of(c->e, root, c->n, &all);
-	all.view[all.n++ % 64] = &c->e->p->view[root->id];
-	all.view[all.n++ % 64] = &c->row_a;
-	all.view[all.n++ % 64] = &c->row_b;
+	accesses_add(c->e, &all, &c->e->p->view[root->id]);
+	accesses_add(c->e, &all, &c->row_a);
+	accesses_add(c->e, &all, &c->row_b);
 	view_order(&root->type, &c->e->p->view[root->id], axes.order);
 	if (c->n->op != OP_conv) { /* rows just before columns */
 		int32_t kept = 0;

@@ -58,7 +58,7 @@ void kernel_map(struct emit *e, struct schedule *s)
 	struct accesses a = {0};
 	struct axes axes = {.inner = 0};
 	accesses_of(e, root, NULL, &a);
-	a.view[a.n++ % 64] = &e->p->view[root->id];
+	accesses_add(e, &a, &e->p->view[root->id]);
 	view_order(&root->type, &e->p->view[root->id], axes.order);
 	struct space space = space_new(e, &root->type, &axes, &a, &a);
 	struct index x = {.space = &space, .lane = -1, .lanes = 1};

@@ -7,7 +7,7 @@
 static void copy_view(struct emit *e, const struct type *type, enum normc_elem elem,
 		      const struct view *to, const struct view *from)
 {
-	struct accesses a = {.view = {to, from}, .n = 2};
+	struct accesses a = {.view = (const struct view *[]){to, from}, .n = 2};
 	struct axes axes = {.inner = 0};
 	view_order(type, to, axes.order);
 	struct space space = space_new(e, type, &axes, &a, &a);
@@ -89,7 +89,7 @@ static void fill_box(struct emit *e, const struct node *n, const struct dim *con
 		box.dim[i] = dim_sub(dims, to[i], from[i]);
 		at.offset = dim_add(dims, at.offset, dim_mul(dims, from[i], v->stride[i]));
 	}
-	struct accesses a = {.view = {&at}, .n = 1};
+	struct accesses a = {.view = (const struct view *[]){&at}, .n = 1};
 	struct axes axes = {.inner = 0};
 	view_order(&box, &at, axes.order);
 	struct space space = space_new(e, &box, &axes, &a, &a);

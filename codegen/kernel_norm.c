@@ -218,10 +218,8 @@ static void apply_norm(struct emit *e, void *user)
 	LLVMValueRef v = centred(e, k, row_value(e, k));
 	if (k->scale)
 		v = LLVMBuildFMul(e->b, v, to_lanes(e, k->x, k->scale), "");
-	v = emit_round(e, k->n->type.elem, v);
 	if (a->gamma)
-		v = emit_round(e, k->n->type.elem,
-			       LLVMBuildFMul(e->b, v, emit_load(e, k->n->in[next++], k->x), ""));
+		v = LLVMBuildFMul(e->b, v, emit_load(e, k->n->in[next++], k->x), "");
 	if (a->beta)
 		v = LLVMBuildFAdd(e->b, v, emit_load(e, k->n->in[next++], k->x), "");
 	emit_finish(e, k->x, emit_round(e, k->n->type.elem, v));

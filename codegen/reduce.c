@@ -188,7 +188,7 @@ struct reduce_plan reduce_plan(struct emit *e, const struct node *input, uint32_
 	accesses_of(e, input, NULL, &in);
 	all = in;
 	accesses_of(e, root, e->kernel->anchor, &all);
-	all.view[all.n++ % 64] = &e->p->view[root->id];
+	accesses_add(e, &all, &e->p->view[root->id]);
 	/* follow the layout of the first operand that is stored whole */
 	struct type whole = input->type;
 	struct view v = *(in.n ? in.view[0] : &e->p->view[root->id]);

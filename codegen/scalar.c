@@ -190,14 +190,16 @@ static LLVMValueRef float_to_integer(struct emit *e, LLVMValueRef v, enum normc_
 	int32_t lanes = emit_lane_count(v);
 	LLVMTypeRef result = emit_lanes(emit_storage_type(e, to), lanes);
 	LLVMTypeRef wide = to == NORMC_I32 || normc_elem_size(to) < 4 ? e->t.i32 : e->t.i64;
-	LLVMTypeRef types[2] = {emit_lanes(wide, lanes), LLVMTypeOf(v)};
-	v = emit_intrinsic(
-			e,
-			(struct intrinsic){to == NORMC_U64 ? "llvm.fptoui.sat" : "llvm.fptosi.sat",
-					   {types[0], types[1]},
-					   2},
-			&v, 1);
-	return LLVMBuildIntCast2(e->b, v, result, 1, "");
+	struct intrinsic convert = {"llvm.fptosi.sat",
+				    {emit_lanes(wide, lanes), LLVMTypeOf(v)},
+				    2};
+	LLVMValueRef whole = emit_intrinsic(e, convert, &v, 1);
+	if (to == NORMC_U64) { /* negative numbers wrap like those of the narrower types */
+		LLVMValueRef below = LLVMBuildFCmp(e->b, LLVMRealOLT, v, zero_like(v), "");
+		convert.name = "llvm.fptoui.sat";
+		whole = LLVMBuildSelect(e->b, below, whole, emit_intrinsic(e, convert, &v, 1), "");
+	}
+	return LLVMBuildIntCast2(e->b, whole, result, 1, "");
 }
 
 /* 4- and 2-bit integers live in bytes: keep the low bits, with their sign. */
@@ -350,6 +352,50 @@ static bool constant_scalar(const struct node *n, double *x)
 	return true;
 }
 
+/* What a negative exponent gives: the reciprocal, truncated; that of 0 is 0. */
+static LLVMValueRef integer_reciprocal(struct emit *e, const struct node *n, LLVMValueRef *in)
+{
+	LLVMValueRef zero = zero_like(in[0]), minus = LLVMConstAllOnes(LLVMTypeOf(in[0]));
+	LLVMValueRef one = LLVMConstNeg(minus);
+	LLVMValueRef is_one = LLVMBuildICmp(e->b, LLVMIntEQ, in[0], one, "");
+	LLVMValueRef y = LLVMBuildSelect(e->b, is_one, one, zero, "");
+	if (!elem_is_signed(n->type.elem))
+		return y;
+	LLVMValueRef is_minus = LLVMBuildICmp(e->b, LLVMIntEQ, in[0], minus, "");
+	LLVMValueRef odd = LLVMBuildTrunc(e->b, in[1], emit_lanes(e->t.i1, emit_lane_count(in[1])),
+					  "");
+	LLVMValueRef sign = LLVMBuildSelect(e->b, odd, minus, one, "");
+	return LLVMBuildSelect(e->b, is_minus, sign, y, "");
+}
+
+/* Modulo 2^width, by squaring. */
+static LLVMValueRef integer_power(struct emit *e, const struct node *n, LLVMValueRef *in)
+{
+	enum normc_elem exponent = n->in[1]->type.elem;
+	LLVMTypeRef type = LLVMTypeOf(in[0]), bits = emit_storage_type(e, exponent);
+	LLVMValueRef power = emit_slot(e, type), square = emit_slot(e, type);
+	int32_t lanes = emit_lane_count(in[0]);
+	struct loop loop;
+	LLVMBuildStore(e->b, LLVMConstNeg(LLVMConstAllOnes(type)), power);
+	LLVMBuildStore(e->b, in[0], square);
+	loop_begin(e, &loop, emit_i64(e, 0), emit_i64(e, LLVMGetIntTypeWidth(bits)),
+		   emit_i64(e, 1));
+	LLVMValueRef at = LLVMBuildIntCast2(e->b, loop.i, bits, 0, "");
+	LLVMValueRef bit = LLVMBuildLShr(e->b, in[1], emit_splat(e, at, lanes), "");
+	bit = LLVMBuildTrunc(e->b, bit, emit_lanes(e->t.i1, lanes), "");
+	LLVMValueRef p = LLVMBuildLoad2(e->b, type, power, "");
+	LLVMValueRef s = LLVMBuildLoad2(e->b, type, square, "");
+	p = LLVMBuildSelect(e->b, bit, LLVMBuildMul(e->b, p, s, ""), p, "");
+	LLVMBuildStore(e->b, p, power);
+	LLVMBuildStore(e->b, LLVMBuildMul(e->b, s, s, ""), square);
+	loop_end(e, &loop);
+	p = LLVMBuildLoad2(e->b, type, power, "");
+	if (!elem_is_signed(exponent))
+		return p;
+	LLVMValueRef below = LLVMBuildICmp(e->b, LLVMIntSLT, in[1], zero_like(in[1]), "");
+	return LLVMBuildSelect(e->b, below, integer_reciprocal(e, n, in), p, "");
+}
+
 static LLVMValueRef scalar_pow(struct emit *e, const struct node *n, LLVMValueRef *in)
 {
 	double exponent;
@@ -357,12 +403,17 @@ static LLVMValueRef scalar_pow(struct emit *e, const struct node *n, LLVMValueRe
 		return LLVMBuildFMul(e->b, in[0], in[0], "");
 	LLVMValueRef args[2] = {in[0], in[1]};
 	bool integer = !is_float(in[0]);
-	if (integer) /* exact for results below 2^53 */
+	if (integer && !is_float(in[1]))
+		return integer_power(e, n, in);
+	if (integer)
 		args[0] = emit_cast(e, in[0], n->type.elem, NORMC_F64, false);
 	args[1] = emit_cast(e, in[1], n->in[1]->type.elem,
 			    is_double(args[0]) ? NORMC_F64 : NORMC_F32, false);
 	LLVMValueRef y = library(e, "pow", args, 2);
-	return integer ? emit_cast(e, y, NORMC_F64, n->type.elem, false) : y;
+	if (!integer)
+		return y;
+	return emit_cast(e, emit_cast(e, y, NORMC_F64, NORMC_I64, false), NORMC_I64, n->type.elem,
+			 false);
 }
 
 /* Propagates NaN; of -0 and 0 either may come out. */

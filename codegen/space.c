@@ -4,23 +4,20 @@
 
 #include <string.h>
 
-static void add_view(struct accesses *a, const struct view *v)
+void accesses_add(struct emit *e, struct accesses *a, const struct view *view)
 {
-	if (a->n < sizeof a->view / sizeof *a->view)
-		a->view[a->n++] = v;
-	else
-		a->logical = true; /* too many to compare: merge nothing */
+	PUSH(e->context->arena, a->view, a->n, view);
 }
 
 void accesses_of(struct emit *e, const struct node *n, const struct node *stop, struct accesses *a)
 {
 	if (n == stop) { /* an anchor's parameters are read along with its result */
 		for (uint32_t i = 1; i < n->n_in && n->op == OP_norm; i++)
-			add_view(a, &e->p->view[n->in[i]->id]);
+			accesses_add(e, a, &e->p->view[n->in[i]->id]);
 		return;
 	}
 	if (e->p->group[n->id] != e->kernel_number) {
-		add_view(a, &e->p->view[n->id]);
+		accesses_add(e, a, &e->p->view[n->id]);
 		return;
 	}
 	if (op_info[n->op].kind == KIND_source) { /* iota, dims: the index itself is the value */
@@ -93,8 +90,7 @@ struct space space_new(struct emit *e, const struct type *type, const struct axe
 		uint32_t wanted = pass ? axes->inner : ~axes->inner;
 		for (int32_t i = 0; i < type->rank; i++) {
 			int32_t axis = axes->order[i];
-			if (!(wanted >> axis & 1) ||
-			    (dim_is(type->dim[axis], 1) && !all->logical))
+			if (!(wanted >> axis & 1) || (dim_is(type->dim[axis], 1) && !all->logical))
 				continue;
 			bool merge = s.rank > first &&
 				     mergeable(e, type, s.fast[s.rank - 1], axis, all);

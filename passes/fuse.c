@@ -8,6 +8,10 @@
  */
 #include "lower.h"
 
+/* Nodes of a kernel: expressions are emitted recursively, and more than registers hold gains
+ * nothing. */
+enum { MOST_FUSED = 64 };
+
 enum role { ROLE_NONE, ROLE_EPILOGUE, ROLE_PROLOGUE };
 
 struct fuse {
@@ -17,6 +21,7 @@ struct fuse {
 	const struct node **offer; /* by id: the only kernel among the readers so far */
 	enum role *offered, *role;
 	bool *live, *memory; /* by id; memory: some reader needs it in a buffer */
+	uint32_t *size;	     /* by root's id: nodes of its kernel */
 };
 
 static bool is_anchor(const struct node *n)
@@ -42,7 +47,8 @@ static bool is_inline(const struct node *n)
 static bool may_join(const struct fuse *f, const struct node *n)
 {
 	const struct node *root = f->offer[n->id];
-	if (f->memory[n->id] || !root || f->offered[n->id] == ROLE_NONE)
+	if (f->memory[n->id] || !root || f->offered[n->id] == ROLE_NONE ||
+	    f->size[root->id] >= MOST_FUSED)
 		return false;
 	if (is_inline(n))
 		return true;
@@ -97,6 +103,7 @@ static void visit(struct fuse *f, const struct node *n)
 	bool join = may_join(f, n);
 	f->groups.root[id] = join ? f->offer[id] : n;
 	f->role[id] = join ? f->offered[id] : ROLE_EPILOGUE;
+	f->size[f->groups.root[id]->id]++;
 	if (is_anchor(n))
 		f->groups.anchor[f->groups.root[id]->id] = n;
 	visit_operands(f, n);
@@ -113,6 +120,7 @@ struct groups fuse(const struct graph *g, struct layout *const *layout)
 	f.offered = arena_new(a, enum role, n);
 	f.role = arena_new(a, enum role, n);
 	f.live = arena_new(a, bool, n);
+	f.size = arena_new(a, uint32_t, n);
 	f.memory = arena_new(a, bool, n);
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		need_memory(&f, g->outputs[i]);
