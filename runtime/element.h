@@ -152,7 +152,7 @@ static inline uint8_t element_encode_e8m0(double value, enum element_round round
 	if (exponent == 0xff)
 		return 0xff;
 	if (round == ELEMENT_ROUND_UP)
-		up = fraction != 0;
+		up = fraction > (exponent ? 0 : 0x400000); /* 2^-127 has no leading bit */
 	else if (round == ELEMENT_ROUND_NEAREST)
 		up = fraction > 0x400000 || (fraction == 0x400000 && exponent != 0);
 	if (up && !(saturate && exponent == 0xfe))
