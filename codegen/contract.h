@@ -1,5 +1,5 @@
 /* Private to codegen/: what the parts of the contraction kernel share (kernel_contract.c tells the
- *method).
+ * method).
  *
  *	contract_shape.c   what is contracted: rows, columns, levels of k, and the tile's form
  *	contract_panels.c  operand B

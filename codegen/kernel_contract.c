@@ -1,15 +1,15 @@
 /* Matrix products and convolutions: one kernel.
  *
  * The result has columns (matmul: the last dimension; convolution: the channels) and rows (all
- *else).  A tile of `mr` rows and `nv` vectors of columns is kept in registers while k runs:
+ * else).  A tile of `mr` rows and `nv` vectors of columns is kept in registers while k runs:
  *
  *	acc[i][j] += A[row i, k] * B[k, vector j]
  *
  * A is read in place, an element at a time, through any strides: a convolution in channels-last
- *order is the same thing with k running over taps and channels, since its input is padded already.
- *B lies in panels of nv vectors, packed at compile time if it is constant; otherwise it is read in
- *place (unit stride) or packed by the task. (Goto and van de Geijn, "Anatomy of High-Performance
- *Matrix Multiplication", 2008.)
+ * order is the same thing with k running over taps and channels, since its input is padded already.
+ * B lies in panels of nv vectors, packed at compile time if it is constant; otherwise it is read in
+ * place (unit stride) or packed by the task. (Goto and van de Geijn, "Anatomy of High-Performance
+ * Matrix Multiplication", 2008.)
  *
  * A task is one panel and a chunk of rows; the cut depends on shapes alone.
  */

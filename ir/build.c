@@ -155,18 +155,17 @@ struct node *build_squeeze(struct graph *g, struct node *a, uint32_t axes)
 	return build_reshape(g, a, rank, dim);
 }
 
-struct node *build_slice(struct graph *g, struct node *a, int32_t axis, const struct dim *start,
-			 const struct dim *extent, int64_t step)
+struct node *build_slice(struct graph *g, struct node *a, int32_t axis, struct slice_range range)
 {
 	if (node_is_poison(a))
 		return a;
-	if (dim_is(start, 0) && extent == a->type.dim[axis] && step == 1)
+	if (dim_is(range.start, 0) && range.extent == a->type.dim[axis] && range.step == 1)
 		return a;
 	struct attr_slice attr = {0};
 	for (int32_t i = 0; i < a->type.rank; i++) {
-		attr.start[i] = i == axis ? start : dim_const(g->context->dims, 0);
-		attr.extent[i] = i == axis ? extent : a->type.dim[i];
-		attr.step[i] = i == axis ? step : 1;
+		attr.start[i] = i == axis ? range.start : dim_const(g->context->dims, 0);
+		attr.extent[i] = i == axis ? range.extent : a->type.dim[i];
+		attr.step[i] = i == axis ? range.step : 1;
 	}
 	return graph_node(g, OP_slice, &a, 1, (union attr){.slice = &attr});
 }
@@ -281,20 +280,19 @@ struct node *build_pool(struct graph *g, enum op op, struct node *x, const struc
 	return graph_node(g, op, &x, 1, (union attr){.pool = attr});
 }
 
-struct node *build_norm(struct graph *g, struct node *x, struct node *gamma, struct node *beta,
-			struct node *mean, struct node *variance, const struct attr_norm *attr)
+struct node *build_norm(struct graph *g, struct norm_operands in, const struct attr_norm *attr)
 {
-	struct node *in[5] = {x};
+	struct node *operand[5] = {in.x};
 	uint32_t n = 1;
 	if (attr->gamma)
-		in[n++] = gamma;
+		operand[n++] = in.gamma;
 	if (attr->beta)
-		in[n++] = beta;
+		operand[n++] = in.beta;
 	if (attr->centre == NORM_CENTRE_GIVEN)
-		in[n++] = mean;
+		operand[n++] = in.mean;
 	if (attr->scale == NORM_SCALE_GIVEN)
-		in[n++] = variance;
-	return graph_node(g, OP_norm, in, n, (union attr){.norm = attr});
+		operand[n++] = in.variance;
+	return graph_node(g, OP_norm, operand, n, (union attr){.norm = attr});
 }
 
 struct node *build_call(struct graph *g, struct node *const *in, uint32_t n,

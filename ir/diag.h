@@ -1,11 +1,11 @@
 /* Errors with a place in the model.
  *
  *	bert.onnx: error: node 17 '/encoder/Softmax_3' (Softmax, opset 13): axis 4 is out of range
- *for rank 3
+ * for rank 3
  *
  * diag_error returns false, so that a check reads `return diag_error(...)`.  A wrong model or
- *argument is a diag_error; our own mistake is bug().  Errors are sticky: the first one decides the
- *status.
+ * argument is a diag_error; our own mistake is bug().  Errors are sticky: the first one decides the
+ * status.
  */
 #ifndef NORMC_IR_DIAG_H
 #define NORMC_IR_DIAG_H

@@ -278,10 +278,18 @@ bool eval_region(struct eval *e, const struct graph *region, const struct tensor
 	return true;
 }
 
-bool eval_graph(const struct graph *g, enum eval_mode mode, const int64_t *symbols,
-		const struct tensor *in, struct tensor *out, struct arena *arena)
+static struct eval eval_new(const struct graph *g, struct eval_request request)
 {
-	struct eval e = {.context = g->context, .mode = mode, .symbols = symbols, .arena = arena};
+	return (struct eval){.context = g->context,
+			     .mode = request.mode,
+			     .symbols = request.symbols,
+			     .arena = request.arena};
+}
+
+bool eval_graph(const struct graph *g, struct eval_request request, const struct tensor *in,
+		struct tensor *out)
+{
+	struct eval e = eval_new(g, request);
 	if (!check_equal(&e))
 		return false;
 	for (uint32_t i = 0; i < g->n_outputs; i++)
@@ -290,10 +298,10 @@ bool eval_graph(const struct graph *g, enum eval_mode mode, const int64_t *symbo
 	return eval_region(&e, g, in, out);
 }
 
-bool eval_node(const struct graph *g, const struct node *n, enum eval_mode mode,
-	       const struct tensor *in, struct tensor *out, struct arena *arena)
+bool eval_node(const struct graph *g, const struct node *n, struct eval_request request,
+	       const struct tensor *in, struct tensor *out)
 {
-	struct eval e = {.context = g->context, .mode = mode, .arena = arena};
+	struct eval e = eval_new(g, request);
 	const struct tensor **operand = pool_take(&e, n->n_in, sizeof *operand);
 	for (uint32_t i = 0; i < n->n_in; i++)
 		operand[i] = &in[i];

@@ -25,16 +25,21 @@ enum eval_mode { EVAL_EXACT, EVAL_ROUND };
 
 struct eval; /* one evaluation */
 
-/* Values for the symbols (indexed by number; may be NULL if there are none) and the graph's inputs.
- * Results live in `arena`. Reports errors (a symbol that makes a negative extent, an index out of
- * range) to the graph's diag and returns false. */
-bool eval_graph(const struct graph *g, enum eval_mode mode, const int64_t *symbols,
-		const struct tensor *in, struct tensor *out, struct arena *arena);
+struct eval_request {
+	enum eval_mode mode;
+	const int64_t *symbols; /* by number; NULL if there are none */
+	struct arena *arena;	/* of the results */
+};
+
+/* Evaluates a graph from the values of its inputs. Reports errors (a symbol that makes a negative
+ * extent, an index out of range) to the graph's diag and returns false. */
+bool eval_graph(const struct graph *g, struct eval_request request, const struct tensor *in,
+		struct tensor *out);
 
 /* Evaluates one node from its operands' values, for constant folding; the type must have fixed
  * extents. */
-bool eval_node(const struct graph *g, const struct node *n, enum eval_mode mode,
-	       const struct tensor *in, struct tensor *out, struct arena *arena);
+bool eval_node(const struct graph *g, const struct node *n, struct eval_request request,
+	       const struct tensor *in, struct tensor *out);
 
 /* Between tensors in memory (layout of struct normc_tensor) and the interpreter. */
 struct tensor tensor_load(struct arena *arena, enum normc_elem elem, int32_t rank,

@@ -98,8 +98,11 @@ struct node *build_broadcast(struct graph *g, struct node *a, int32_t rank,
 struct node *build_unsqueeze(struct graph *g, struct node *a, uint32_t axes);
 struct node *build_squeeze(struct graph *g, struct node *a, uint32_t axes);
 /* result[.., i, ..] = a[.., start + i*step, ..] for i in [0, extent) along one axis */
-struct node *build_slice(struct graph *g, struct node *a, int32_t axis, const struct dim *start,
-			 const struct dim *extent, int64_t step);
+struct slice_range {
+	const struct dim *start, *extent;
+	int64_t step;
+};
+struct node *build_slice(struct graph *g, struct node *a, int32_t axis, struct slice_range range);
 struct node *build_concat(struct graph *g, struct node *const *in, uint32_t n, int32_t axis);
 struct node *build_gather(struct graph *g, struct node *data, struct node *index, int32_t axis);
 struct node *build_reduce(struct graph *g, enum op op, struct node *a, uint32_t axes, bool keep);
@@ -110,9 +113,11 @@ struct node *build_matmul(struct graph *g, struct node *a,
 struct node *build_conv(struct graph *g, struct node *x, struct node *w,
 			const struct attr_conv *attr);
 struct node *build_pool(struct graph *g, enum op op, struct node *x, const struct attr_pool *attr);
-/* inputs NULL where the attribute says there is none */
-struct node *build_norm(struct graph *g, struct node *x, struct node *gamma, struct node *beta,
-			struct node *mean, struct node *variance, const struct attr_norm *attr);
+/* NULL, or not read, where the attribute says there is none */
+struct norm_operands {
+	struct node *x, *gamma, *beta, *mean, *variance;
+};
+struct node *build_norm(struct graph *g, struct norm_operands in, const struct attr_norm *attr);
 struct node *build_call(struct graph *g, struct node *const *in, uint32_t n,
 			const struct attr_call *attr);
 struct node *build_part(struct graph *g, struct node *a, uint32_t index);

@@ -7,7 +7,7 @@
  *	return %2 "y"
  *
  * n3 is the node's entry in the table of sources.  What is tracked of an input's contents follows
- *its type as "= [...]".
+ * its type as "= [...]".
  */
 #include <inttypes.h>
 #include <stdio.h>

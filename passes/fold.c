@@ -227,7 +227,7 @@ static bool load(struct graph *g, const struct node *n, struct tensor *t, struct
 	struct tensor in;
 	if (n->n_in && !load(g, n->in[0], &in, arena))
 		return false;
-	return eval_node(g, n, EVAL_ROUND, &in, t, arena);
+	return eval_node(g, n, (struct eval_request){EVAL_ROUND, NULL, arena}, &in, t);
 }
 
 static bool worth_evaluating(const struct node *n, uint64_t bytes)
@@ -260,7 +260,7 @@ static struct node *evaluate(struct graph *g, const struct node *n, uint64_t byt
 	bool ok = true;
 	for (uint32_t i = 0; ok && i < n->n_in; i++)
 		ok = load(g, n->in[i], &in[i], scratch);
-	if (ok && eval_node(g, n, EVAL_ROUND, in, &out, scratch)) {
+	if (ok && eval_node(g, n, (struct eval_request){EVAL_ROUND, NULL, scratch}, in, &out)) {
 		void *p = arena_alloc(g->context->arena, (size_t)bytes, 1);
 		tensor_store(&out, p);
 		result = build_constant(g, &n->type, p, bytes);

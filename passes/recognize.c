@@ -2,12 +2,12 @@
  *
  *	d = x - mean(x)                                 (or d = x: root mean square norms)
  *	y = d / sqrt(mean(d*d) + epsilon)               (or d * (1 / sqrt(...)), epsilon also
- *outside the root) y * gamma + beta
+ * outside the root) y * gamma + beta
  *
  * Every detail must agree: the same axes for both means, the exponent 2, a divisor of the mean that
- *is the number of elements, a scalar constant epsilon, parameters that vary only along the
- *normalized axes.  Works on simplified graphs, where powers, double broadcasts and operand orders
- *have one form.
+ * is the number of elements, a scalar constant epsilon, parameters that vary only along the
+ * normalized axes.  Works on simplified graphs, where powers, double broadcasts and operand orders
+ * have one form.
  */
 #include <math.h>
 #include <string.h>
@@ -127,7 +127,7 @@ static struct node *recognize_quotient(struct graph *g, const struct node *old,
 			continue;
 		attr.scale = NORM_SCALE_RMS;
 		struct node *x = find_centre(d, &attr);
-		return build_norm(g, x, NULL, NULL, NULL, NULL, &attr);
+		return build_norm(g, (struct norm_operands){.x = x}, &attr);
 	}
 	return NULL;
 }
@@ -160,10 +160,14 @@ static struct node *recognize_parameter(const struct recognize *r, struct graph 
 			continue;
 		if (old->op == OP_mul) {
 			attr.gamma = true;
-			return build_norm(g, norm->in[0], p, NULL, NULL, NULL, &attr);
+			return build_norm(g, (struct norm_operands){.x = norm->in[0], .gamma = p},
+					  &attr);
 		}
 		attr.beta = true;
-		return build_norm(g, norm->in[0], attr.gamma ? norm->in[1] : NULL, p, NULL, NULL,
+		return build_norm(g,
+				  (struct norm_operands){.x = norm->in[0],
+							 .gamma = attr.gamma ? norm->in[1] : NULL,
+							 .beta = p},
 				  &attr);
 	}
 	return NULL;

@@ -179,7 +179,8 @@ struct node *build_gather_slice(struct match *m)
 		return NULL;
 	const struct type *index = &m->slot[3]->type;
 	const struct dim *extent = index->rank ? index->dim[0] : dim_const(dims, 1);
-	struct node *a = build_slice(m->g, m->slot[0], axis, dim_const(dims, first), extent, step);
+	struct node *a = build_slice(m->g, m->slot[0], axis,
+				     (struct slice_range){dim_const(dims, first), extent, step});
 	return build_reshape(m->g, m->simpler(m, a), m->root->type.rank, m->root->type.dim);
 }
 
