@@ -165,7 +165,7 @@ static bool interpret(struct compile *c, void *user)
 	for (uint32_t i = 0; i < it->graph->n_inputs; i++)
 		if (!check_input(c, it->graph->inputs[i], &in[i], symbols))
 			return false;
-	return eval_graph(it->graph, EVAL_ROUND, symbols, in, out, arena) &&
+	return eval_graph(it->graph, (struct eval_request){EVAL_ROUND, symbols, arena}, in, out) &&
 	       store_outputs(c, it, out);
 }
 

@@ -261,10 +261,12 @@ static struct node *rotate(struct import *n, struct node *x, struct node *cosine
 	struct graph *g = n->g;
 	struct dims *dims = g->context->dims;
 	const struct dim *half = dim_div(dims, x->type.dim[3], compose_dim(n, 2)),
-			 *zero = compose_dim(n, 0);
-	struct node *a = build_slice(g, x, 3, zero, half, interleaved ? 2 : 1);
-	struct node *b = build_slice(g, x, 3, interleaved ? compose_dim(n, 1) : half, half,
-				     interleaved ? 2 : 1);
+			 * zero = compose_dim(n, 0);
+	struct node *a =
+			build_slice(g, x, 3, (struct slice_range){zero, half, interleaved ? 2 : 1});
+	struct node *b = build_slice(g, x, 3,
+				     (struct slice_range){interleaved ? compose_dim(n, 1) : half,
+							  half, interleaved ? 2 : 1});
 	struct node *part[2];
 	part[0] = build_binary(g, OP_sub, build_binary(g, OP_mul, cosine, a),
 			       build_binary(g, OP_mul, sine, b));
@@ -302,12 +304,15 @@ void import_rotary_embedding(struct import *n)
 	const struct dim *size = x->type.dim[3], *turned = width ? compose_dim(n, width) : size;
 	struct node *cosine = rotation_table(n, 1, flat ? 2 : 1),
 		    *sine = rotation_table(n, 2, flat ? 2 : 1);
-	struct node *front = build_slice(g, x, 3, compose_dim(n, 0), turned, 1);
+	struct node *front =
+			build_slice(g, x, 3, (struct slice_range){compose_dim(n, 0), turned, 1});
 	if (node_is_poison(front))
 		return;
 	struct node *y = rotate(n, front, cosine, sine, import_int(n, "interleaved", 0) != 0);
 	if (turned != size) {
-		struct node *rest = build_slice(g, x, 3, turned, dim_sub(dims, size, turned), 1);
+		struct node *rest = build_slice(
+				g, x, 3,
+				(struct slice_range){turned, dim_sub(dims, size, turned), 1});
 		y = build_concat(g, (struct node *[]){y, rest}, 2, 3);
 	}
 	import_out(n, 0, build_reshape(g, y, input->type.rank, input->type.dim));

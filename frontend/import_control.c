@@ -360,8 +360,9 @@ static struct node *scan_result(struct loop *l, struct node *y, uint32_t k,
 	if (node_is_poison(y))
 		return y;
 	if (list->backward && list->backward[k])
-		y = build_slice(n->g, y, 0, dim_sub(dims, l->trips, dim_const(dims, 1)), l->trips,
-				-1);
+		y = build_slice(n->g, y, 0,
+				(struct slice_range){dim_sub(dims, l->trips, dim_const(dims, 1)),
+						     l->trips, -1});
 	for (int32_t i = 0; i < y->type.rank; i++)
 		perm[i] = i < axis ? i + 1 : i == axis ? 0 : i;
 	return build_transpose(n->g, y, perm);

@@ -48,15 +48,16 @@ static struct node *transposed_weights(struct import *n, struct node *w,
 	struct dims *dims = g->context->dims;
 	const struct dim *each = dim_div(dims, w->type.dim[0], compose_dim(n, groups));
 	const struct dim *split[MAX_RANK] = {compose_dim(n, groups), each, w->type.dim[1]},
-			 *joined[MAX_RANK];
+			 * joined[MAX_RANK];
 	int32_t perm[MAX_RANK] = {0, 2, 1}, rank = window->spatial + 2;
 	joined[0] = dim_mul(dims, split[0], split[2]);
 	joined[1] = each;
 	for (int32_t i = 2; i < rank; i++) {
 		joined[i] = split[i + 1] = w->type.dim[i];
 		perm[i + 1] = i + 1;
-		w = build_slice(g, w, i, compose_dim(n, window->kernel[i - 2] - 1), w->type.dim[i],
-				-1);
+		w = build_slice(g, w, i,
+				(struct slice_range){compose_dim(n, window->kernel[i - 2] - 1),
+						     w->type.dim[i], -1});
 	}
 	w = build_transpose(g, build_reshape(g, w, rank + 1, split), perm);
 	return build_reshape(g, w, rank, joined);
@@ -70,7 +71,7 @@ static void split_padding(struct import *n, const struct dim *total, const struc
 	bool upper = !strcmp(import_string(n, "auto_pad", "NOTSET"), "SAME_UPPER");
 	total = dim_max(dims, total, compose_dim(n, 0));
 	const struct dim *less = dim_div(dims, total, compose_dim(n, 2)),
-			 *more = dim_sub(dims, total, less);
+			 * more = dim_sub(dims, total, less);
 	bool less_first = n->opset < 11 ? !upper : upper;
 	*before = less_first ? less : more;
 	*after = less_first ? more : less;
@@ -83,7 +84,7 @@ static void transposed_padding(struct import *n, const struct node *x, struct at
 {
 	struct dims *dims = n->g->context->dims;
 	const struct dim *reach = compose_dim(n, window_extent(w, i) - 1),
-			 *size = x->type.dim[i + 2];
+			 * size = x->type.dim[i + 2];
 	const struct dim *spread = dim_mul(dims, dim_sub(dims, size, compose_dim(n, 1)),
 					   compose_dim(n, w->stride[i]));
 	const struct dim *full = dim_add(dims, spread,
@@ -228,5 +229,5 @@ void import_causal_conv(struct import *n)
 		import_invalid(n, "activation '%s' is not one of silu, swish, none", activation);
 	import_out(n, 0, y);
 	const struct dim *from = dim_sub(dims, all->type.dim[2], t.dim[2]);
-	import_out(n, 1, build_slice(g, all, 2, from, t.dim[2], 1));
+	import_out(n, 1, build_slice(g, all, 2, (struct slice_range){from, t.dim[2], 1}));
 }

@@ -274,7 +274,8 @@ void import_one_hot(struct import *n)
 	struct node *hot = build_binary(n->g, OP_eq, index, build_iota(n->g, &count, axis));
 	struct node *value[2];
 	for (int i = 0; i < 2; i++)
-		value[i] = scalar(n, build_slice(n->g, values, 0, dim_const(dims, i),
-						 dim_const(dims, 1), 1));
+		value[i] = scalar(n, build_slice(n->g, values, 0,
+						 (struct slice_range){dim_const(dims, i),
+								      dim_const(dims, 1), 1}));
 	import_out(n, 0, build_where(n->g, hot, value[1], value[0]));
 }

@@ -136,7 +136,8 @@ static void take_diagonal(struct graph *g, struct term *t, int32_t i, int32_t j)
 	rest[k] = label;
 	shape[k] = dim_mul(dims, extent, extent);
 	struct node *x = build_reshape(g, build_transpose(g, t->x, perm), k + 1, shape);
-	x = build_slice(g, x, k, dim_const(dims, 0), extent, extent->value + 1);
+	x = build_slice(g, x, k,
+			(struct slice_range){dim_const(dims, 0), extent, extent->value + 1});
 	*t = (struct term){.x = x, .n = k + 1};
 	memcpy(t->label, rest, sizeof rest);
 }

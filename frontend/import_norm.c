@@ -40,7 +40,9 @@ static void batch_norm_training(struct import *n, struct node *x, struct node *g
 	double momentum = import_float(n, "momentum", 0.9);
 	attr.epsilon = import_float(n, "epsilon", 1e-5);
 	attr.axes = compose_all_axes(x->type.rank) & ~2u;
-	import_out(n, 0, build_norm(g, x, gamma, beta, NULL, NULL, &attr));
+	import_out(n, 0,
+		   build_norm(g, (struct norm_operands){.x = x, .gamma = gamma, .beta = beta},
+			      &attr));
 	struct node *now[2], *wide = compose_wide(g, x);
 	now[0] = build_mean(g, wide, attr.axes, true);
 	struct node *off = build_binary(g, OP_sub, wide, now[0]);
@@ -87,7 +89,8 @@ void import_batch_norm(struct import *n)
 	attr.epsilon = import_float(n, "epsilon", 1e-5);
 	for (uint32_t i = 0; i < 4; i++)
 		in[i] = build_cast(g, in[i], work);
-	struct node *y = build_norm(g, build_cast(g, x, work), in[0], in[1], in[2], in[3], &attr);
+	struct norm_operands operands = {build_cast(g, x, work), in[0], in[1], in[2], in[3]};
+	struct node *y = build_norm(g, operands, &attr);
 	import_out(n, 0, build_cast(g, y, elem));
 }
 
@@ -103,7 +106,10 @@ void import_instance_norm(struct import *n)
 	if (node_is_poison(x))
 		return;
 	import_out(n, 0,
-		   build_norm(n->g, x, per_channel(n, 1, x), per_channel(n, 2, x), NULL, NULL,
+		   build_norm(n->g,
+			      (struct norm_operands){.x = x,
+						     .gamma = per_channel(n, 1, x),
+						     .beta = per_channel(n, 2, x)},
 			      &attr));
 }
 
@@ -155,7 +161,9 @@ void import_layer_norm(struct import *n)
 	gamma = lead_to_rank(n->g, gamma, x->type.rank);
 	if (beta)
 		beta = lead_to_rank(n->g, beta, x->type.rank);
-	import_out(n, 0, build_norm(n->g, x, gamma, beta, NULL, NULL, &attr));
+	import_out(n, 0,
+		   build_norm(n->g, (struct norm_operands){.x = x, .gamma = gamma, .beta = beta},
+			      &attr));
 	layer_statistics(n, x, attr.axes, attr.epsilon);
 }
 
@@ -172,7 +180,9 @@ void import_rms_norm(struct import *n)
 	attr.epsilon = import_float(n, "epsilon", 1e-5);
 	attr.axes = trailing_axes(n, x);
 	gamma = build_cast(g, lead_to_rank(g, gamma, x->type.rank), work);
-	struct node *y = build_norm(g, build_cast(g, x, work), gamma, NULL, NULL, NULL, &attr);
+	struct node *y = build_norm(
+			g, (struct norm_operands){.x = build_cast(g, x, work), .gamma = gamma},
+			&attr);
 	import_out(n, 0, build_cast(g, y, elem));
 }
 
@@ -207,8 +217,9 @@ void import_group_norm(struct import *n)
 		in[i] = build_reshape(g, import_in(n, i + 1), rank + 1, shape);
 	attr.axes = compose_all_axes(rank + 1) & ~3u;
 	attr.epsilon = import_float(n, "epsilon", 1e-5);
-	struct node *y = build_norm(g, build_reshape(g, x, rank + 1, split), in[0], in[1], NULL,
-				    NULL, &attr);
+	struct norm_operands operands = {
+			.x = build_reshape(g, x, rank + 1, split), .gamma = in[0], .beta = in[1]};
+	struct node *y = build_norm(g, operands, &attr);
 	import_out(n, 0, build_reshape(g, y, rank, x->type.dim));
 }
 
@@ -225,7 +236,7 @@ void import_mean_variance_norm(struct import *n)
 		import_invalid(n, "the default axes 0, 2, 3 do not fit rank %d", x->type.rank);
 		return;
 	}
-	import_out(n, 0, build_norm(n->g, x, NULL, NULL, NULL, NULL, &attr));
+	import_out(n, 0, build_norm(n->g, (struct norm_operands){.x = x}, &attr));
 }
 
 /* x / |x|, and 0 where all is 0. */
@@ -242,7 +253,7 @@ void import_lp_norm(struct import *n)
 					 .epsilon_place = NORM_EPSILON_FLOOR,
 					 .epsilon = 1e-37};
 		attr.axes = axes;
-		import_out(n, 0, build_norm(g, x, NULL, NULL, NULL, NULL, &attr));
+		import_out(n, 0, build_norm(g, (struct norm_operands){.x = x}, &attr));
 		return;
 	}
 	if (p != 1) {

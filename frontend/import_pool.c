@@ -213,7 +213,9 @@ static struct node *sum_around(struct import *n, struct node *x, int64_t size)
 	pad.after[1] = compose_dim(n, size - 1 - (size - 1) / 2);
 	square = build_pad(g, square, compose_number(g, x, 0), &pad);
 	for (int64_t i = 0; i < size; i++) {
-		struct node *part = build_slice(g, square, 1, compose_dim(n, i), x->type.dim[1], 1);
+		struct node *part = build_slice(
+				g, square, 1,
+				(struct slice_range){compose_dim(n, i), x->type.dim[1], 1});
 		sum = sum ? build_binary(g, OP_add, sum, part) : part;
 	}
 	return sum;

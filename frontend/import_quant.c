@@ -37,8 +37,8 @@ static struct node *spread(struct import *n, struct node *s, const struct node *
 	memcpy(joined, s->type.dim, sizeof joined);
 	joined[axis] = dim_mul(g->context->dims, s->type.dim[axis], compose_dim(n, block));
 	s = build_broadcast(g, build_unsqueeze(g, s, 1u << (axis + 1)), rank + 1, shape);
-	return build_slice(g, build_reshape(g, s, rank, joined), axis, compose_dim(n, 0),
-			   x->type.dim[axis], 1);
+	return build_slice(g, build_reshape(g, s, rank, joined), axis,
+			   (struct slice_range){compose_dim(n, 0), x->type.dim[axis], 1});
 }
 
 struct quantization {

@@ -92,7 +92,8 @@ void import_mel_weight_matrix(struct import *n)
 	struct node *j = build_cast(g, build_iota(g, &t, 0), NORMC_F64);
 	struct node *all = mel_edges(n, *bands, import_in(n, 1)), *edge[3];
 	for (int64_t i = 0; i < 3; i++)
-		edge[i] = build_slice(g, all, 0, compose_dim(n, i), *bands, 1);
+		edge[i] = build_slice(g, all, 0,
+				      (struct slice_range){compose_dim(n, i), *bands, 1});
 	struct node *zero = build_number(g, NORMC_F64, 0), *one = build_number(g, NORMC_F64, 1);
 	/* rises to 1 at the centre; falls from there, and the fall wins where both hold */
 	struct node *width = build_binary(g, OP_sub, edge[1], edge[0]);

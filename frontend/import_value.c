@@ -57,7 +57,7 @@ static bool evaluate(struct import *n, const struct node *node, struct tensor *o
 	for (uint32_t i = 0; i < node->n_in; i++)
 		if (!evaluate(n, node->in[i], &in[i], steps))
 			return false;
-	return eval_node(n->g, node, EVAL_ROUND, in, out, arena);
+	return eval_node(n->g, node, (struct eval_request){EVAL_ROUND, NULL, arena}, in, out);
 }
 
 /* The elements of an integer tensor as expressions. */

@@ -101,14 +101,16 @@ static inline bool bench_try(struct bench *b, struct plan plan, const struct ten
 {
 	struct node n = {.op = plan.op, .n_in = n_in, .attr = plan.attr};
 	n.type = type_fixed(&b->context, plan.elem, plan.shape.rank, plan.shape.dim);
-	return eval_node(b->graph, &n, plan.mode, in, out, b->context.arena);
+	return eval_node(b->graph, &n, (struct eval_request){plan.mode, NULL, b->context.arena}, in,
+			 out);
 }
 
 /* Evaluates the bench's graph. */
 static inline void bench_graph(struct bench *b, const int64_t *symbols, const struct tensor *in,
 			       struct tensor *out)
 {
-	if (!eval_graph(b->graph, EVAL_ROUND, symbols, in, out, b->context.arena))
+	if (!eval_graph(b->graph, (struct eval_request){EVAL_ROUND, symbols, b->context.arena}, in,
+			out))
 		fail_msg("%s", b->diag.first);
 }
 

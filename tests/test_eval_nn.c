@@ -311,7 +311,9 @@ static void calls_reach_the_runtime(void **state)
 	EXPECT(b, got[1], 1, 3);
 	call.name = "no_such_function";
 	struct node wrong = {.op = OP_call, .n_in = 1, .attr = {.call = &call}};
-	assert_false(eval_node(b->graph, &wrong, EVAL_ROUND, &in, got, b->context.arena));
+	assert_false(eval_node(b->graph, &wrong,
+			       (struct eval_request){EVAL_ROUND, NULL, b->context.arena}, &in,
+			       got));
 	assert_int_equal(b->diag.status, NORMC_BUG);
 }
 
@@ -347,9 +349,11 @@ static void graphs_with_symbols(void **state)
 	EXPECT(b, got[2], 0);
 	assert_ptr_not_equal(got[1].f, in.f);
 	symbols[0] = 3;
-	assert_false(eval_graph(g, EVAL_ROUND, symbols, &in, got, b->context.arena));
+	assert_false(eval_graph(g, (struct eval_request){EVAL_ROUND, symbols, b->context.arena},
+				&in, got));
 	symbols[0] = -1;
-	assert_false(eval_graph(g, EVAL_ROUND, symbols, &in, got, b->context.arena));
+	assert_false(eval_graph(g, (struct eval_request){EVAL_ROUND, symbols, b->context.arena},
+				&in, got));
 }
 
 /* Storage of dead values is used again: a chain of a thousand operations needs little. */
@@ -364,7 +368,8 @@ static void dead_values_are_reused(void **state)
 	graph_output(g, x, "y");
 	struct tensor in = bench_tensor(b, NORMC_F32, SHAPE(100000)), got;
 	size_t before = b->memory.used;
-	assert_true(eval_graph(g, EVAL_EXACT, NULL, &in, &got, b->context.arena));
+	assert_true(eval_graph(g, (struct eval_request){EVAL_EXACT, NULL, b->context.arena}, &in,
+			       &got));
 	assert_true(b->memory.used - before < 20 * 1000 * 1000);
 }
 
@@ -438,7 +443,8 @@ static void loops_carry_and_stack(void **state)
 	EXPECT(b, got[0], 22);
 	EXPECT(b, got[1], 10, 12, 16, 22);
 	in[4].f[0] = 12; /* ends early, but its results are stacked */
-	assert_false(eval_graph(b->graph, EVAL_ROUND, NULL, in, got, b->context.arena));
+	assert_false(eval_graph(b->graph, (struct eval_request){EVAL_ROUND, NULL, b->context.arena},
+				in, got));
 	assert_int_equal(b->diag.status, NORMC_INVALID);
 }
 

@@ -91,7 +91,7 @@ static void test_windows(void **state)
 	struct ir_fixture *f = *state;
 	struct graph *g = f->g;
 	const struct dim *zero = dim_const(f->context.dims, 0),
-			 *one = dim_const(f->context.dims, 1);
+			 * one = dim_const(f->context.dims, 1);
 	struct node *x = INPUT(f, NORMC_F32, 4, -1, 8, -1, 28),
 		    *w = INPUT(f, NORMC_F32, 4, 6, 4, 3, 3);
 	struct attr_conv conv = {.spatial = 2,
@@ -133,7 +133,10 @@ static void test_movement(void **state)
 	ir_assert_type(f, build_gather(g, x, index, 1), "f32[s0,2,3,6]");
 	ir_assert_type(f, build_transpose(g, x, (const int32_t[]){2, 0, 1}), "f32[6,s0,4]");
 	ir_assert_type(f, build_concat(g, (struct node *[]){x, x}, 2, 0), "f32[s0*2,4,6]");
-	ir_assert_type(f, build_slice(g, x, 2, dim_const(dims, 5), dim_const(dims, 3), -2),
+	ir_assert_type(f,
+		       build_slice(g, x, 2,
+				   (struct slice_range){dim_const(dims, 5), dim_const(dims, 3),
+							-2}),
 		       "f32[s0,4,3]");
 	ir_assert_type(f, build_squeeze(g, build_reduce(g, OP_reduce_max, x, 4, true), 4),
 		       "f32[s0,4]");
@@ -142,7 +145,7 @@ static void test_movement(void **state)
 	ir_assert_type(f, build_reshape(g, x, 2, flat), "f32[s0,24]");
 	assert_ptr_equal(build_reshape(g, build_reshape(g, x, 2, flat), 3, x->type.dim), x);
 	ir_assert_lines(f, "");
-	build_slice(g, x, 2, dim_const(dims, 5), dim_const(dims, 4), -2);
+	build_slice(g, x, 2, (struct slice_range){dim_const(dims, 5), dim_const(dims, 4), -2});
 	build_reshape_fixed(g, INPUT(f, NORMC_F32, 1, 6), 2, (const int64_t[]){4, 2});
 	build_gather(g, x, x, 1);
 	build_concat(g, (struct node *[]){x, index}, 2, 0);
@@ -165,12 +168,15 @@ static void test_norm(void **state)
 				 .scale = NORM_SCALE_RMS,
 				 .gamma = true,
 				 .epsilon = 1e-5};
-	ir_assert_type(f, build_norm(g, x, gamma, NULL, NULL, NULL, &attr), "f32[s0,4,6]");
+	ir_assert_type(f, build_norm(g, (struct norm_operands){.x = x, .gamma = gamma}, &attr),
+		       "f32[s0,4,6]");
 	attr.axes = 0;
-	assert_true(node_is_poison(build_norm(g, x, gamma, NULL, NULL, NULL, &attr)));
-	attr.axes = 4;
 	assert_true(node_is_poison(
-			build_norm(g, x, INPUT(f, NORMC_F32, 1, 6), NULL, NULL, NULL, &attr)));
+			build_norm(g, (struct norm_operands){.x = x, .gamma = gamma}, &attr)));
+	attr.axes = 4;
+	assert_true(node_is_poison(build_norm(
+			g, (struct norm_operands){.x = x, .gamma = INPUT(f, NORMC_F32, 1, 6)},
+			&attr)));
 	ir_assert_lines(f, "error: norm: axes 0x0 do not suit operand 0 of type f32[s0,4,6]\n"
 			   "error: norm: operand 1 of type f32[6] does not fit operand 0 of type "
 			   "f32[s0,4,6]\n");
@@ -244,8 +250,9 @@ static void test_tracking(void **state)
 				 build_binary(g, OP_mul, batch, build_integer(g, NORMC_I64, 768))),
 		    "s1");
 	assert_ints(f,
-		    build_slice(g, shape, 0, dim_const(f->context.dims, 2),
-				dim_const(f->context.dims, 3), -1),
+		    build_slice(g, shape, 0,
+				(struct slice_range){dim_const(f->context.dims, 2),
+						     dim_const(f->context.dims, 3), -1}),
 		    "768; s1; s0");
 	struct node *narrow = build_cast(g, shape, NORMC_I32);
 	assert_ints(f, build_cast(g, build_binary(g, OP_add, narrow, narrow), NORMC_I64),

@@ -104,7 +104,8 @@ static void run(struct fixture *f, const struct tensor *in, struct tensor *out)
 		const struct symbol *s = &f->context.dims->symbols[i];
 		symbols[i] = s->element ? in[s->input].i[s->index] : in[s->input].dim[s->index];
 	}
-	if (!eval_graph(f->g, EVAL_ROUND, symbols, in, out, f->context.arena))
+	if (!eval_graph(f->g, (struct eval_request){EVAL_ROUND, symbols, f->context.arena}, in,
+			out))
 		fail_msg("%s", f->lines);
 }
 
@@ -138,8 +139,8 @@ static void initializers_that_are_inputs(void **state)
 static void fixed_dimensions(void **state)
 {
 	static const char *const batch[] = {"N=5", NULL}, *const none[] = {"M=5", NULL},
-				 *const text[] = {"N=x", NULL},
-				 *const huge[] = {"N=99999999999999999999", NULL};
+				 * const text[] = {"N=x", NULL},
+				 * const huge[] = {"N=99999999999999999999", NULL};
 	struct fixture *f = fixture_open((size_t)1 << 28);
 	(void)state;
 	import(f, "shapes", batch);

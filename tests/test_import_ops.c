@@ -115,7 +115,7 @@ static bool run_set(struct test_case *c, const struct graph *g, int set)
 	struct tensor *out = arena_new(arena, struct tensor, g->n_outputs + 1);
 	int64_t *symbols = arena_new(arena, int64_t, c->context.dims->n_symbols + 1);
 	if (!read_inputs(c, g, set, in, symbols) ||
-	    !eval_graph(g, EVAL_ROUND, symbols, in, out, arena))
+	    !eval_graph(g, (struct eval_request){EVAL_ROUND, symbols, arena}, in, out))
 		return false;
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		if (!read_tensor(c, set, "output", i, &want) || !same_tensor(c, i, &out[i], &want))

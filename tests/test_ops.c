@@ -192,16 +192,18 @@ static struct node *make_slice(struct maker *m, enum op op, enum normc_elem elem
 	struct node *x = any_operand(m, &t, &v);
 	int32_t axis = (int32_t)below(m, t.rank);
 	const struct dim *n = t.dim[axis], *zero = fixed(m, 0);
-	if (!dim_is_const(n)) /* all of it, backwards */
-		return build_slice(m->g, x, axis, dim_sub(m->g->context->dims, n, fixed(m, 1)), n,
-				   -1);
+	if (!dim_is_const(n)) { /* all of it, backwards */
+		const struct dim *last = dim_sub(m->g->context->dims, n, fixed(m, 1));
+		return build_slice(m->g, x, axis, (struct slice_range){last, n, -1});
+	}
 	if (n->value == 0)
-		return build_slice(m->g, x, axis, zero, zero, 1);
+		return build_slice(m->g, x, axis, (struct slice_range){zero, zero, 1});
 	int64_t start = below(m, n->value), step = below(m, 7) - 3;
 	int64_t room = step < 0 ? start : n->value - 1 - start;
 	int64_t count = step ? room / llabs(step) + 1 : 1;
 	count = below(m, count) + 1;
-	return build_slice(m->g, x, axis, fixed(m, start), fixed(m, count), step ? step : 1);
+	return build_slice(m->g, x, axis,
+			   (struct slice_range){fixed(m, start), fixed(m, count), step ? step : 1});
 }
 
 static struct node *make_concat(struct maker *m, enum normc_elem elem)
@@ -538,7 +540,7 @@ static void run_row(struct maker *m, const struct normc_program *program)
 		struct tensor *in = any_inputs(m);
 		struct tensor *want = arena_new(arena, struct tensor, m->g->n_outputs + 1);
 		struct tensor *got = arena_new(arena, struct tensor, m->g->n_outputs + 1);
-		if (!eval_graph(m->g, EVAL_ROUND, m->size, in, want, arena))
+		if (!eval_graph(m->g, (struct eval_request){EVAL_ROUND, m->size, arena}, in, want))
 			fail_msg("%s", m->b->diag.first);
 		struct compiled_call call = {program, 1 + run % 2, in, got, arena};
 		compiled_run(&call);

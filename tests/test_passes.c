@@ -55,7 +55,13 @@ static struct node *batch_norm(struct graph *g, struct node *x, int64_t channels
 	struct shape shape = {x->type.rank, {1, channels, 1, 1}};
 	struct node *gamma = weights(g, shape, -2, 2), *beta = weights(g, shape, -1, 1);
 	struct node *mean = weights(g, shape, -1, 1), *variance = weights(g, shape, 0.1, 2);
-	return build_norm(g, x, gamma, beta, mean, variance, &attr);
+	return build_norm(g,
+			  (struct norm_operands){.x = x,
+						 .gamma = gamma,
+						 .beta = beta,
+						 .mean = mean,
+						 .variance = variance},
+			  &attr);
 }
 
 /* ---- checking ---- */
@@ -90,8 +96,10 @@ static void same_meaning(struct bench *b, const struct graph *before, const stru
 	assert_int_equal(before->n_inputs, after->n_inputs);
 	for (uint32_t i = 0; i < before->n_inputs; i++)
 		in[i] = random_value(b, &before->inputs[i]->type, symbols, &seed);
-	if (!eval_graph(before, EVAL_EXACT, symbols, in, out[0], b->context.arena) ||
-	    !eval_graph(after, EVAL_EXACT, symbols, in, out[1], b->context.arena))
+	if (!eval_graph(before, (struct eval_request){EVAL_EXACT, symbols, b->context.arena}, in,
+			out[0]) ||
+	    !eval_graph(after, (struct eval_request){EVAL_EXACT, symbols, b->context.arena}, in,
+			out[1]))
 		fail_msg("%s", b->diag.first);
 	for (uint32_t i = 0; i < before->n_outputs; i++)
 		bench_equal(&out[1][i], &out[0][i], 3e-6);
@@ -192,7 +200,13 @@ static void test_norm_with_inputs(void **state)
 	struct node *variance =
 			build_unary(b->graph, OP_abs, input(b->graph, NORMC_F32, SHAPE(1, 3, 1)));
 	struct node *gamma = input(b->graph, NORMC_F32, SHAPE(1, 3, 1));
-	struct graph *g = finish(b, build_norm(b->graph, x, gamma, NULL, mean, variance, &attr),
+	struct graph *g = finish(b,
+				 build_norm(b->graph,
+					    (struct norm_operands){.x = x,
+								   .gamma = gamma,
+								   .mean = mean,
+								   .variance = variance},
+					    &attr),
 				 NULL);
 	assert_int_equal(count(g, OP_norm), 0);
 }
@@ -326,7 +340,9 @@ static void test_sink(void **state)
 	struct node *y = build_matmul(g, x, weights(g, SHAPE(8, 8), -1, 1));
 	y = build_binary(g, OP_add, y, weights(g, SHAPE(8), -1, 1));
 	y = build_binary(g, OP_add, x, build_unary(g, OP_tanh, y));
-	y = build_norm(g, y, weights(g, SHAPE(1, 1, 8), -1, 1), NULL, NULL, NULL, &attr);
+	y = build_norm(g,
+		       (struct norm_operands){.x = y, .gamma = weights(g, SHAPE(1, 1, 8), -1, 1)},
+		       &attr);
 	y = build_softmax(g, build_matmul(g, y, weights(g, SHAPE(8, 5), -1, 1)), 2, false);
 	g = finish(b, build_reduce(g, OP_reduce_max, y, 4, false), NULL);
 	assert_int_equal(count(g, OP_reshape), 2); /* of the input and of the output */
@@ -340,9 +356,11 @@ static void test_fold(void **state)
 	struct graph *g = b->graph;
 	struct node *w = weights(g, SHAPE(3, 4), -1, 1);
 	struct node *t = build_transpose(g, w, (int32_t[]){1, 0});
-	struct node *y = build_matmul(g, t,
-				      build_slice(g, w, 1, dim_const(g->context->dims, 3),
-						  dim_const(g->context->dims, 2), -2));
+	struct node *y = build_matmul(
+			g, t,
+			build_slice(g, w, 1,
+				    (struct slice_range){dim_const(g->context->dims, 3),
+							 dim_const(g->context->dims, 2), -2}));
 	y = build_binary(g, OP_add, build_concat(g, (struct node *[]){y, y}, 2, 1), number(g, 2));
 	g = finish(b, y, NULL);
 	assert_int_equal(g->n_nodes, 1);
@@ -357,8 +375,9 @@ static void test_fold_moves(void **state)
 	int32_t perm[4] = {3, 1, 0, 2};
 	graph_output(g, build_transpose(g, w, perm), "transposed");
 	graph_output(g,
-		     build_slice(g, w, 3, dim_const(g->context->dims, 31),
-				 dim_const(g->context->dims, 9), -3),
+		     build_slice(g, w, 3,
+				 (struct slice_range){dim_const(g->context->dims, 31),
+						      dim_const(g->context->dims, 9), -3}),
 		     "sliced");
 	struct type index = type_fixed(g->context, NORMC_I64, 1, (int64_t[]){3});
 	static const int64_t picks[3] = {-1, 0, 2};

@@ -75,8 +75,10 @@ static struct node *make_slice(struct maker *m, struct node *a)
 	int64_t extent = fixed_extent(&a->type, axis), start = below(m, extent),
 		n = 1 + below(m, extent - start);
 	if (below(m, 3) == 0)
-		return build_slice(m->g, a, axis, fixed(m, extent - 1), a->type.dim[axis], -1);
-	return build_slice(m->g, a, axis, fixed(m, start), fixed(m, n), 1);
+		return build_slice(
+				m->g, a, axis,
+				(struct slice_range){fixed(m, extent - 1), a->type.dim[axis], -1});
+	return build_slice(m->g, a, axis, (struct slice_range){fixed(m, start), fixed(m, n), 1});
 }
 
 static struct node *make_reshape(struct maker *m, struct node *a)
@@ -137,7 +139,7 @@ static struct node *make_norm(struct maker *m, struct node *a)
 				 .centre = NORM_CENTRE_MEAN,
 				 .scale = NORM_SCALE_RMS,
 				 .epsilon = 0.1};
-	return build_norm(m->g, a, NULL, NULL, NULL, NULL, &attr);
+	return build_norm(m->g, (struct norm_operands){.x = a}, &attr);
 }
 
 static struct node *make_node(struct maker *m)
@@ -178,8 +180,10 @@ static void compare(struct bench *b, const struct graph *before, const struct gr
 			shape.dim[k] = fixed_extent(t, k);
 		in[i] = bench_random(b, t->elem, shape, &seed);
 	}
-	if (!eval_graph(before, EVAL_EXACT, NULL, in, out[0], b->context.arena) ||
-	    !eval_graph(after, EVAL_EXACT, NULL, in, out[1], b->context.arena))
+	if (!eval_graph(before, (struct eval_request){EVAL_EXACT, NULL, b->context.arena}, in,
+			out[0]) ||
+	    !eval_graph(after, (struct eval_request){EVAL_EXACT, NULL, b->context.arena}, in,
+			out[1]))
 		fail_msg("%s", b->diag.first);
 	for (uint32_t i = 0; i < before->n_outputs; i++)
 		bench_equal(&out[1][i], &out[0][i], 1e-4);

@@ -45,7 +45,8 @@ static void compare_run(struct bench *b, const struct graph *g, const struct run
 	assert_true(g->n_inputs <= MOST_INPUTS && g->n_outputs <= MOST_INPUTS);
 	for (uint32_t i = 0; i < g->n_inputs; i++)
 		in[i] = input_values(b, g->inputs[i], run, &seed);
-	if (!eval_graph(g, EVAL_ROUND, run->symbols, in, want, b->context.arena))
+	if (!eval_graph(g, (struct eval_request){EVAL_ROUND, run->symbols, b->context.arena}, in,
+			want))
 		fail_msg("%s", b->diag.first);
 	call->in = in;
 	call->out = got;

@@ -430,7 +430,7 @@ static void compare(struct trial *t, struct node *before, struct node *after)
 		}
 	}
 	enum eval_mode mode = rule->accuracy == BIT ? EVAL_ROUND : EVAL_EXACT;
-	if (!eval_graph(t->g, mode, NULL, in, out, t->g->context->arena))
+	if (!eval_graph(t->g, (struct eval_request){mode, NULL, t->g->context->arena}, in, out))
 		fail_msg("%s: %s", rule->name, t->bench->diag.first);
 	assert_int_equal(out[0].count, out[1].count);
 	for (int64_t i = 0; i < out[0].count; i++)
