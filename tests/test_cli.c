@@ -109,7 +109,7 @@ static void test_cures(void **state)
 	assert_int_equal(run_normc(place, "help", "frobnicate"), 2);
 	assert_says(place->err, "normc --help");
 	assert_int_equal(run_normc(place, "inspect", "."), 5);
-	assert_says(place->err, "name the model file in it");
+	assert_says(place->err, "name the file in it");
 	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "none/m.so"), 5);
 	assert_says(place->err, "cannot write into the folder 'none'");
 	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--passes", "fold"), 2);
