@@ -126,7 +126,7 @@ static void describe_units(struct contraction *c)
 	if (c->rows < 1)
 		return;
 	const struct dim *line = c->space.extent[c->rows],
-			 * before = c->row_b.stride[c->space.fast[c->rows - 1]];
+			 *before = c->row_b.stride[c->space.fast[c->rows - 1]];
 	if (!dim_is_const(line) || !dim_is(before, 0) || line->value < 1 || line->value * 2 > mr)
 		return;
 	c->unit = c->rows - 1;

@@ -24,7 +24,7 @@ static void copy_view(struct emit *e, const struct type *type, enum normc_elem e
 	wide = x;
 	if (fast >= 0) {
 		const struct dim *out = to->stride[space.fast[fast]],
-				 * in = from->stride[space.fast[fast]];
+				 *in = from->stride[space.fast[fast]];
 		n = emit_dim(e, space.extent[fast]);
 		wide.lane = fast;
 		wide.lanes = emit_vector_lanes(e, elem);
@@ -121,7 +121,7 @@ static void fill_border(struct emit *e, const struct node *n, LLVMValueRef raw)
 	}
 	for (int32_t i = 0; i < n->type.rank; i++) {
 		const struct dim *start = pad->before[i],
-				 * end = dim_sub(dims, n->type.dim[i], pad->after[i]);
+				 *end = dim_sub(dims, n->type.dim[i], pad->after[i]);
 		if (!dim_is(start, 0)) {
 			to[i] = start;
 			fill_box(e, n, from, to, raw);

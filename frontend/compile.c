@@ -1,10 +1,10 @@
 /* The public compile calls, and the whole pipeline on one page:
  *
- *	model file -> import_model -> graph -> passes_run -> graph -> program_new -> kernels ->
- *codegen_emit -> object
+ *	model file -> import_model -> graph -> passes_run -> graph -> program_new -> kernels
+ *	           -> codegen_emit -> object
  *
  * Everything that a call allocates lies in one arena or belongs to LLVM; compile_end frees both.
- *When memory is spent the arena jumps to compile_guard.
+ * When memory is spent the arena jumps to compile_guard.
  */
 #include "compile.h"
 

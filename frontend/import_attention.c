@@ -261,7 +261,7 @@ static struct node *rotate(struct import *n, struct node *x, struct node *cosine
 	struct graph *g = n->g;
 	struct dims *dims = g->context->dims;
 	const struct dim *half = dim_div(dims, x->type.dim[3], compose_dim(n, 2)),
-			 * zero = compose_dim(n, 0);
+			 *zero = compose_dim(n, 0);
 	struct node *a =
 			build_slice(g, x, 3, (struct slice_range){zero, half, interleaved ? 2 : 1});
 	struct node *b = build_slice(g, x, 3,

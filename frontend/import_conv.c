@@ -71,7 +71,7 @@ static void split_padding(struct import *n, const struct dim *total, const struc
 	bool upper = !strcmp(import_string(n, "auto_pad", "NOTSET"), "SAME_UPPER");
 	total = dim_max(dims, total, compose_dim(n, 0));
 	const struct dim *less = dim_div(dims, total, compose_dim(n, 2)),
-			 * more = dim_sub(dims, total, less);
+			 *more = dim_sub(dims, total, less);
 	bool less_first = n->opset < 11 ? !upper : upper;
 	*before = less_first ? less : more;
 	*after = less_first ? more : less;
@@ -84,7 +84,7 @@ static void transposed_padding(struct import *n, const struct node *x, struct at
 {
 	struct dims *dims = n->g->context->dims;
 	const struct dim *reach = compose_dim(n, window_extent(w, i) - 1),
-			 * size = x->type.dim[i + 2];
+			 *size = x->type.dim[i + 2];
 	const struct dim *spread = dim_mul(dims, dim_sub(dims, size, compose_dim(n, 1)),
 					   compose_dim(n, w->stride[i]));
 	const struct dim *full = dim_add(dims, spread,

@@ -1,7 +1,8 @@
 /* LinearAttention: a recurrence over time with a matrix as state.  With k, v, q the key, value and
- *query of one step, g its decay and b its update rate: S = exp(g) S;  v = b (v - S' k);  S = S + k
- *v';  result = scale S' q where update rules without decay or correction leave those steps out. One
- *step is built in place, several as a loop.
+ * query of one step, g its decay and b its update rate:
+ *	S = exp(g) S;  v = b (v - S' k);  S = S + k v';  result = scale S' q
+ * where update rules without decay or correction leave those steps out.  One step is built in
+ * place, several as a loop.
  */
 #include <math.h>
 #include <string.h>

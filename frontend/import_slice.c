@@ -47,7 +47,7 @@ static bool split_sizes(struct import *n, const struct dim *whole, const struct 
 		return false;
 	}
 	const struct dim *parts = dim_const(dims, count), *each = dim_ceil_div(dims, whole, parts),
-			 * left = whole;
+			 *left = whole;
 	for (int64_t i = 0; i < count; i++) {
 		size[i] = operand     ? given[i]
 			  : attribute ? dim_const(dims, list[i])
@@ -82,7 +82,7 @@ static const struct dim *position(struct import *n, const struct dim *at, const 
 {
 	struct dims *dims = n->g->context->dims;
 	const struct dim *least = dim_const(dims, low),
-			 * most = dim_add(dims, extent, dim_const(dims, above));
+			 *most = dim_add(dims, extent, dim_const(dims, above));
 	if (dim_is_const(at) && (at->value <= INT32_MIN || at->value >= INT32_MAX))
 		return at->value < 0 ? least : most;
 	if (dim_is(at, -1)) {

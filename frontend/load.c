@@ -29,8 +29,9 @@ static bool map_file(struct diag *diag, const char *path, ProtobufCBinaryData *f
 	if (fstat(fd, &status) || !S_ISREG(status.st_mode)) {
 		close(fd);
 		return diag_error(diag, (struct loc){0}, NORMC_IO,
-				  S_ISDIR(status.st_mode) ? "'%.300s' is a folder; name the file in it"
-							  : "'%.300s' is not a regular file",
+				  S_ISDIR(status.st_mode)
+						  ? "'%.300s' is a folder; name the file in it"
+						  : "'%.300s' is not a regular file",
 				  path);
 	}
 	file->len = (size_t)status.st_size;

@@ -16,7 +16,7 @@ bool shape_reshape(struct graph *g, const struct node *n, struct type *type)
 	*type = (struct type){.elem = from->elem, .rank = n->attr.shape->rank};
 	memcpy(type->dim, n->attr.shape->dim, sizeof type->dim);
 	const struct dim *before = type_count(g->context->dims, from),
-			 * after = type_count(g->context->dims, type);
+			 *after = type_count(g->context->dims, type);
 	if (after->kind == DIM_INVALID || infer_same_extent(g, &before, after))
 		return true; /* the check of results reports what is too large */
 	return infer_fail(g, n, "the elements of operand 0 of type %s do not fill %s",

@@ -43,6 +43,12 @@ struct spans {
 	int32_t axis[MAX_RANK];
 };
 
+/* Some of them, neighbours: [first, end). */
+struct group {
+	struct spans *spans;
+	int32_t first, end;
+};
+
 static struct spans spans_of(const struct type *type, const struct dim *const *stride)
 {
 	struct spans s = {0};
@@ -56,17 +62,18 @@ static struct spans spans_of(const struct type *type, const struct dim *const *s
 	return s;
 }
 
-/* from[f0, f1) and to[t0, t1) hold the same number of elements: gives strides to the latter. */
-static bool split_group(struct dims *dims, const struct spans *from, int32_t f0, int32_t f1,
-			struct spans *to, int32_t t0, int32_t t1)
+/* Both groups hold the same number of elements: gives strides to the second. */
+static bool split_group(struct dims *dims, struct group from, struct group to)
 {
-	for (int32_t i = f0; i + 1 < f1; i++)
-		if (from->stride[i] != dim_mul(dims, from->stride[i + 1], from->extent[i + 1]))
+	const struct spans *f = from.spans;
+	for (int32_t i = from.first; i + 1 < from.end; i++)
+		if (f->stride[i] != dim_mul(dims, f->stride[i + 1], f->extent[i + 1]))
 			return false;
-	const struct dim *step = f1 > f0 ? from->stride[f1 - 1] : dim_const(dims, 0);
-	for (int32_t i = t1; i-- > t0;) {
-		to->stride[i] = step;
-		step = dim_mul(dims, step, to->extent[i]);
+	const struct dim *step = from.end > from.first ? f->stride[from.end - 1]
+						       : dim_const(dims, 0);
+	for (int32_t i = to.end; i-- > to.first;) {
+		to.spans->stride[i] = step;
+		step = dim_mul(dims, step, to.spans->extent[i]);
 	}
 	return true;
 }
@@ -97,7 +104,7 @@ bool reshape_strides(struct dims *dims, const struct type *from,
 				break;
 			}
 		}
-		if (!split_group(dims, &f, i0, i, &t, j0, j))
+		if (!split_group(dims, (struct group){&f, i0, i}, (struct group){&t, j0, j}))
 			return false;
 	}
 	if (i != f.n || j != t.n)

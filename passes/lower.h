@@ -1,8 +1,10 @@
 /* Graph form to kernel form, in steps; private to passes/.
  *
- *	prepare   rewrites the graph into what kernels can do (explicit padding, copies where a view
- * is impossible) fuse      groups nodes into kernels place     gives every value that is in memory a
- * strided view of a buffer plan      gives buffers their place in the workspace
+ *	prepare   rewrites the graph into what kernels can do (explicit padding, copies where a
+ *	          view is impossible)
+ *	fuse      groups nodes into kernels
+ *	place     gives every value that is in memory a strided view of a buffer
+ *	plan      gives buffers their place in the workspace
  */
 #ifndef NORMC_PASSES_LOWER_H
 #define NORMC_PASSES_LOWER_H

@@ -96,7 +96,7 @@ static struct node *spread(struct graph *to, struct node *x, int32_t axis, int64
 {
 	struct dims *dims = to->context->dims;
 	const struct dim *extent = x->type.dim[axis], *one = dim_const(dims, 1),
-			 * zero = dim_const(dims, 0);
+			 *zero = dim_const(dims, 0);
 	struct attr_pad pad;
 	memset(&pad, 0, sizeof pad);
 	struct node *y = build_unsqueeze(to, x, 1u << (axis + 1));

@@ -112,7 +112,8 @@ static inline void any_shape(struct maker *m, int32_t rank, const struct dim **d
 
 static inline double special_value(struct maker *m, double low)
 {
-	static const double any[] = {0.0, -0.0, INFINITY, -INFINITY, NAN, 1, -1, 1e-40, 0.5, 1.5, 2};
+	static const double any[] = {0.0,   -0.0, INFINITY, -INFINITY, NAN, 1,
+				     -1, 1e-40, 0.5,	  1.5,	     2};
 	double x = any[below(m, sizeof any / sizeof *any)];
 	return x < low && low > -1e30 ? low : x;
 }

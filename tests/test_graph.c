@@ -91,7 +91,7 @@ static void test_windows(void **state)
 	struct ir_fixture *f = *state;
 	struct graph *g = f->g;
 	const struct dim *zero = dim_const(f->context.dims, 0),
-			 * one = dim_const(f->context.dims, 1);
+			 *one = dim_const(f->context.dims, 1);
 	struct node *x = INPUT(f, NORMC_F32, 4, -1, 8, -1, 28),
 		    *w = INPUT(f, NORMC_F32, 4, 6, 4, 3, 3);
 	struct attr_conv conv = {.spatial = 2,
