@@ -20,7 +20,7 @@ LLVMValueRef emit_offset(struct emit *e, const struct view *v, const struct inde
  * call the runtime. */
 static bool has_half(const struct emit *e)
 {
-	return target_machine(e->target).vector >= 8;
+	return e->target->half;
 }
 
 static LLVMValueRef half_to_float(struct emit *e, LLVMValueRef raw)

@@ -1,7 +1,8 @@
 /* Loops over reduced dimensions. */
 #include "reduce.h"
 
-LLVMValueRef combine_lanes(struct reduction *r, int32_t i, LLVMValueRef v)
+/* Combines the lanes of a vector pairwise. */
+static LLVMValueRef combine_lanes(struct reduction *r, int32_t i, LLVMValueRef v)
 {
 	struct emit *e = r->e;
 	int32_t lanes = emit_lane_count(v);

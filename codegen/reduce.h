@@ -29,8 +29,6 @@ struct reduction {
 
 /* Runs the loops and fills result. */
 void reduction_run(struct reduction *r);
-/* Combines the lanes of a vector pairwise. */
-LLVMValueRef combine_lanes(struct reduction *r, int32_t i, LLVMValueRef v);
 
 /* The input's space of a kernel whose anchor reduces the axes `inner` of its operand, and how lanes
  * are to lie in it. */

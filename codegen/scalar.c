@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 typedef LLVMValueRef scalar_function(struct emit *e, const struct node *n, LLVMValueRef *in);
 
@@ -124,7 +125,7 @@ static LLVMValueRef scalar_sign(struct emit *e, const struct node *n, LLVMValueR
 	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)  \
 	{                                                                                          \
 		(void)n;                                                                           \
-		return is_float(in[0]) ? intrinsic(e, intrinsic_name, in, 1) : in[0];              \
+		return is_float(in[0]) ? rounded(e, #name, intrinsic_name, in) : in[0];              \
 	}
 ROUNDING(floor, "llvm.floor")
 ROUNDING(ceil, "llvm.ceil")
@@ -348,7 +349,9 @@ static bool constant_scalar(const struct node *n, double *x)
 		n = n->in[0];
 	if (n->op != OP_constant || n->type.elem != NORMC_F32 || n->attr.data->bytes != 4)
 		return false;
-	*x = (double)*(const float *)n->attr.data->p;
+	float value; /* model data need not be aligned */
+	memcpy(&value, n->attr.data->p, sizeof value);
+	*x = (double)value;
 	return true;
 }
 

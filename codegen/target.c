@@ -78,7 +78,20 @@ static bool known_name(const char *triple, const char *cpu)
 	       strstr(x86 ? x86_names : aarch64_names, word);
 }
 
-/* The assembly of a function that adds two vectors of 16 floats, or NULL. */
+/* Operations that become calls where the machine has no instruction: a conversion from half precision, a rounding. */
+static void sample_operations(LLVMBuilderRef builder, LLVMModuleRef module, LLVMValueRef p)
+{
+	LLVMContextRef context = LLVMGetModuleContext(module);
+	LLVMTypeRef real = LLVMFloatTypeInContext(context);
+	unsigned id = LLVMLookupIntrinsicID("llvm.roundeven", 14);
+	LLVMValueRef half = LLVMBuildLoad2(builder, LLVMHalfTypeInContext(context), p, "");
+	LLVMValueRef x = LLVMBuildFPExt(builder, half, real, "");
+	LLVMValueRef round = LLVMGetIntrinsicDeclaration(module, id, &real, 1);
+	LLVMTypeRef type = LLVMIntrinsicGetType(context, id, &real, 1);
+	LLVMBuildStore(builder, LLVMBuildCall2(builder, type, round, &x, 1, ""), p);
+}
+
+/* The assembly of a function that adds two vectors of 16 floats, and does what sample_operations says; or NULL. */
 static LLVMMemoryBufferRef sample_assembly(LLVMTargetMachineRef machine, const char *triple)
 {
 	LLVMContextRef context = LLVMContextCreate();
@@ -99,6 +112,7 @@ static LLVMMemoryBufferRef sample_assembly(LLVMTargetMachineRef machine, const c
 	LLVMValueRef a = LLVMBuildLoad2(builder, vector, LLVMGetParam(function, 0), "");
 	LLVMValueRef b = LLVMBuildLoad2(builder, vector, LLVMGetParam(function, 1), "");
 	LLVMBuildStore(builder, LLVMBuildFAdd(builder, a, b, ""), LLVMGetParam(function, 0));
+	sample_operations(builder, module, LLVMGetParam(function, 0));
 	LLVMBuildRetVoid(builder);
 	if (LLVMTargetMachineEmitToMemoryBuffer(machine, module, LLVMAssemblyFile, &error, &text))
 		LLVMDisposeMessage(error);
@@ -108,19 +122,22 @@ static LLVMMemoryBufferRef sample_assembly(LLVMTargetMachineRef machine, const c
 	return text;
 }
 
-static struct machine machine_facts(LLVMTargetMachineRef machine, const char *triple)
+static void find_facts(struct target *target)
 {
-	struct machine facts = {4, begins(triple, "x86_64") ? 16 : 32};
-	LLVMMemoryBufferRef buffer = sample_assembly(machine, triple);
+	struct machine facts = {4, begins(target->triple, "x86_64") ? 16 : 32};
+	LLVMMemoryBufferRef buffer = sample_assembly(target->machine, target->triple);
+	target->facts = facts;
 	if (!buffer)
-		return facts;
+		return;
 	const char *text = LLVMGetBufferStart(buffer); /* ends with NUL */
 	if (facts.vectors == 16 && strstr(text, "zmm"))
 		facts = (struct machine){16, 32};
 	else if (facts.vectors == 16 && strstr(text, "ymm"))
 		facts = (struct machine){8, 16};
+	target->facts = facts;
+	target->half = !strstr(text, "hfsf2") && !strstr(text, "h2f");
+	target->rounding = !strstr(text, "roundeven");
 	LLVMDisposeMemoryBuffer(buffer);
-	return facts;
 }
 
 /* Processor name and features into strings of LLVM; false after a report. */
@@ -204,11 +221,10 @@ struct target *target_new(struct diag *diag, const struct codegen_options *optio
 	target->machine = machine;
 	target->layout = LLVMCreateTargetDataLayout(machine);
 	target->triple = triple;
-	target->x86 = begins(triple, "x86_64");
 	target->elf = !strstr(triple, "darwin") && !strstr(triple, "macos") &&
 		      !strstr(triple, "ios") && !strstr(triple, "windows") &&
 		      !strstr(triple, "wasm");
-	target->facts = machine_facts(machine, triple);
+	find_facts(target);
 	if (LLVMPointerSize(target->layout) == 8 &&
 	    LLVMByteOrder(target->layout) == LLVMLittleEndian)
 		return target;

@@ -13,7 +13,9 @@ struct target {
 	LLVMTargetDataRef layout;
 	char *triple; /* of LLVM, freed with LLVMDisposeMessage */
 	struct machine facts;
-	bool x86, elf;
+	bool elf;	/* objects are ELF files */
+	bool half;	/* has instructions that convert half precision */
+	bool rounding;	/* ... that round to integers */
 };
 
 /* Makes the target known to LLVM; any thread, any number of times. */

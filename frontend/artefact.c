@@ -25,7 +25,8 @@ extern char **environ;
 static const struct loc nowhere = {0};
 enum { NO_FILE = -1 };
 
-bool io_failure(struct diag *diag, const char *path)
+/* Reports errno for a path; returns false. */
+static bool io_failure(struct diag *diag, const char *path)
 {
 	return diag_error(diag, nowhere, NORMC_IO, "%.300s: %s", path, strerrordesc_np(errno));
 }

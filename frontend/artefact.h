@@ -4,9 +4,6 @@
 
 #include "compile.h"
 
-/* Reports errno for a path; returns false. */
-bool io_failure(struct diag *diag, const char *path);
-
 /* The bytes of libnormc_rt.a, which are part of the program. */
 const void *runtime_archive(size_t *bytes);
 

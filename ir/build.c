@@ -107,12 +107,6 @@ struct node *build_reshape(struct graph *g, struct node *a, int32_t rank,
 	return graph_node(g, OP_reshape, &a, 1, (union attr){.shape = &to});
 }
 
-struct node *build_reshape_fixed(struct graph *g, struct node *a, int32_t rank, const int64_t *dim)
-{
-	struct type t = type_fixed(g->context, NORMC_F32, rank, dim);
-	return build_reshape(g, a, rank, t.dim);
-}
-
 struct node *build_transpose(struct graph *g, struct node *a, const int32_t *perm)
 {
 	if (node_is_poison(a))

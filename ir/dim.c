@@ -333,22 +333,3 @@ const struct dim *dim_max(struct dims *dims, const struct dim *a, const struct d
 {
 	return choose(dims, DIM_MAX, a, b);
 }
-
-/* ---- replacement ---- */
-
-const struct dim *dim_replace(struct dims *dims, const struct dim *d, const struct dim *const *to)
-{
-	static const struct dim *(*const make[])(struct dims *, const struct dim *,
-						 const struct dim *) = {
-			[DIM_ADD] = dim_add, [DIM_MUL] = dim_mul, [DIM_DIV] = dim_div,
-			[DIM_MOD] = dim_mod, [DIM_MIN] = dim_min, [DIM_MAX] = dim_max,
-	};
-	if (d->kind == DIM_SYMBOL)
-		return to[d->value] ? to[d->value] : d;
-	if (!d->n_args)
-		return d;
-	const struct dim *result = dim_replace(dims, d->arg[0], to);
-	for (uint32_t i = 1; i < d->n_args; i++)
-		result = make[d->kind](dims, result, dim_replace(dims, d->arg[i], to));
-	return result;
-}

@@ -91,9 +91,6 @@ static inline int64_t dim_lower_bound(const struct dim *d)
 /* Its value for these symbol values. False on overflow, division by zero or DIM_INVALID. */
 bool dim_eval(const struct dim *d, const int64_t *symbols, int64_t *value);
 
-/* Replaces symbols: to[i] for symbol i (NULL: stays). */
-const struct dim *dim_replace(struct dims *dims, const struct dim *d, const struct dim *const *to);
-
 /* Writes "N*4 + 1" into text, cut to `size`; returns the whole length. Symbols without a name print
  * as "s0". */
 size_t dim_print(const struct dims *dims, const struct dim *d, char *text, size_t size);

@@ -184,19 +184,6 @@ int64_t node_n_ints(const struct node *n)
 	return n->ints ? type_fixed_count(&n->type) : -1;
 }
 
-bool node_const_ints(const struct node *n, int64_t *value, int64_t max, int64_t *count)
-{
-	*count = node_n_ints(n);
-	if (*count < 0 || *count > max)
-		return false;
-	for (int64_t i = 0; i < *count; i++) {
-		if (!dim_is_const(n->ints[i]))
-			return false;
-		value[i] = n->ints[i]->value;
-	}
-	return true;
-}
-
 const struct dim *graph_same_extent(struct graph *g, const struct dim *a, const struct dim *b)
 {
 	struct context *c = g->context;

@@ -89,7 +89,6 @@ struct node *build_where(struct graph *g, struct node *condition, struct node *a
 struct node *build_cast(struct graph *g, struct node *a, enum normc_elem to);
 struct node *build_reshape(struct graph *g, struct node *a, int32_t rank,
 			   const struct dim *const *dim);
-struct node *build_reshape_fixed(struct graph *g, struct node *a, int32_t rank, const int64_t *dim);
 struct node *build_transpose(struct graph *g, struct node *a, const int32_t *perm);
 /* numpy broadcasting of `a` to a shape of the same or higher rank */
 struct node *build_broadcast(struct graph *g, struct node *a, int32_t rank,
@@ -136,8 +135,6 @@ struct type type_fixed(struct context *c, enum normc_elem elem, int32_t rank, co
 
 /* Tracked contents: the number of elements, or -1 if they are not tracked. */
 int64_t node_n_ints(const struct node *n);
-/* Tracked contents as plain numbers: false unless all are constant. At most `max`. */
-bool node_const_ints(const struct node *n, int64_t *value, int64_t max, int64_t *count);
 
 /* Declares two extents equal; returns the one to use. Reports an error if they are constants that
  * differ. */

@@ -109,7 +109,5 @@ struct machine {
 
 /* Floating-point operations of a node (a multiply-add counts 2). */
 const struct dim *node_flops(struct dims *dims, const struct node *n);
-/* Bytes moved or stored by a node's result. */
-const struct dim *node_bytes(struct dims *dims, const struct node *n);
 
 #endif

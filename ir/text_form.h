@@ -92,8 +92,6 @@ const char *read_quoted(struct reader *r, char quote);
 bool read_integer(struct reader *r, int64_t *value);
 bool read_unsigned(struct reader *r, uint64_t *value);
 bool read_real(struct reader *r, double *value);
-/* An expression; NULL after a report. */
-const struct dim *read_dim(struct reader *r);
 /* "[a, b]" */
 bool read_dims(struct reader *r, struct text_dims *list);
 /* The attribute of op in braces. */

@@ -265,7 +265,8 @@ static const struct dim *read_sum(struct reader *r)
 	return d;
 }
 
-const struct dim *read_dim(struct reader *r)
+/* An expression; NULL after a report. */
+static const struct dim *read_dim(struct reader *r)
 {
 	const struct dim *d = read_sum(r);
 	return r->failed ? NULL : d;

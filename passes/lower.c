@@ -45,12 +45,6 @@ const struct dim *node_flops(struct dims *dims, const struct node *n)
 	}
 }
 
-const struct dim *node_bytes(struct dims *dims, const struct node *n)
-{
-	return dim_mul(dims, count_of(dims, n),
-		       dim_const(dims, (int64_t)normc_elem_size(n->type.elem)));
-}
-
 struct program *program_lower(struct graph *g, const struct machine *machine,
 			      const struct program *outer)
 {

@@ -17,7 +17,6 @@ struct placement {
 	bool *dense;		  /* by id: some reader is a view */
 	uint32_t *writers;	  /* by id: concats and pads that read it */
 	int32_t *output;	  /* by id: graph output number, or -1 */
-	uint32_t *weight_buffer;  /* by id of a constant, or NO_BUFFER */
 };
 
 uint32_t buffer_new(struct program *p, struct buffer b)

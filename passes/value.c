@@ -46,19 +46,6 @@ bool splat_of(const struct node *n, double *value)
 	return elem_is_float(data->type.elem) || fabs(*value) < 0x1p53;
 }
 
-double *constant_doubles(const struct node *constant, struct arena *arena)
-{
-	const struct attr_data *data = constant->attr.data;
-	int64_t count = type_fixed_count(&constant->type);
-	struct tensor t = tensor_load(arena, data->type.elem, 1, &count, data->p);
-	if (elem_is_float(data->type.elem))
-		return t.f;
-	double *f = arena_new(arena, double, (size_t)count);
-	for (int64_t i = 0; i < count; i++)
-		f[i] = (double)t.i[i];
-	return f;
-}
-
 bool magnitudes_of(const struct node *n, double *least, double *greatest)
 {
 	enum { MOST = 1 << 20 };

@@ -15,8 +15,6 @@ double constant_at(const struct node *constant, int64_t i);
 /* Least and greatest magnitude of its elements, zeros aside; false if one is infinite or NaN, or
  * there are too many. */
 bool magnitudes_of(const struct node *n, double *least, double *greatest);
-/* `count` elements as doubles, in `arena`. */
-double *constant_doubles(const struct node *constant, struct arena *arena);
 
 /* A constant of doubles, rounded to its element type. Its count is fixed. */
 struct node *build_doubles(struct graph *g, const struct type *type, const double *value);

@@ -187,7 +187,6 @@ struct normc_options {
 	const char *const *dims;  /* "N=1" ... for unknown dimensions, ended by NULL; may be NULL */
 	const char *passes;       /* NULL: default pipeline; "-NAME,..." leaves passes out */
 	int32_t profile;          /* not 0: code that keeps times per kernel */
-	int32_t opt_level;        /* reserved, 0 */
 	size_t memory_limit;      /* bytes of compiler memory beyond the mapped file; 0: default */
 };
 

@@ -139,23 +139,6 @@ static void test_value_is_kept(void **state)
 	assert_true(defined > 20000);
 }
 
-static void test_replacement_keeps_value(void **state)
-{
-	struct fixture *f = *state;
-	uint64_t seed = 7;
-	for (int round = 0; round < 5000; round++) {
-		const int64_t symbols[N_SYMBOLS] = {3, 5, 2, -4};
-		const struct dim *to[N_SYMBOLS] = {number(f, 3), NULL, number(f, 2), NULL};
-		struct sample s = random_expression(f, &seed, symbols, 4);
-		int64_t before, after;
-		const struct dim *d = dim_replace(f->dims, s.d, to);
-		if (d->kind == DIM_INVALID || !dim_eval(s.d, symbols, &before) ||
-		    !dim_eval(d, symbols, &after))
-			continue;
-		assert_int_equal(before, after);
-	}
-}
-
 /* ---- the forms that shapes meet ---- */
 
 static void test_interning(void **state)
@@ -274,8 +257,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test_setup_teardown(test_value_is_kept, setup, teardown),
-			cmocka_unit_test_setup_teardown(test_replacement_keeps_value, setup,
-							teardown),
 			cmocka_unit_test_setup_teardown(test_interning, setup, teardown),
 			cmocka_unit_test_setup_teardown(test_reshape_inference, setup, teardown),
 			cmocka_unit_test_setup_teardown(test_division, setup, teardown),
