@@ -34,7 +34,7 @@ struct normc_frame {
 	struct normc_profile *profile; /* NULL: no times */
 	int32_t threads;              /* at least 1 */
 	int32_t status;               /* enum normc_status; set by normc_rt_fail */
-	int32_t failed_node;          /* ONNX node position, for the message */
+	int32_t failed_kernel;        /* position in the descriptor, for the message */
 	int32_t reserved;
 };
 
@@ -99,8 +99,8 @@ struct normc_module {
 
 /* Runs kernel(frame, task, thread) for every task in [0, tasks), on frame->pool if there is one. */
 void normc_rt_parallel(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks);
-/* Notes the first failure of a run; any thread may call it. */
-void normc_rt_fail(struct normc_frame *frame, int32_t node, int32_t status);
+/* Notes the first failure of a run, in kernel number `kernel`; any thread may call it. */
+void normc_rt_fail(struct normc_frame *frame, int32_t kernel, int32_t status);
 /* Called before kernel number `kernel` and once more after the last; only in profiling builds. */
 void normc_rt_mark(struct normc_frame *frame, int32_t kernel);
 

@@ -354,6 +354,26 @@ static enum normc_status take_tensors(struct normc_session *session, const struc
 	return status;
 }
 
+/* A kernel that runs refuses data, not the model, whatever the status is called elsewhere. */
+static enum normc_status tell_failure(const struct normc_desc *desc,
+				      const struct normc_frame *frame, struct normc_error *error)
+{
+	const struct normc_desc_kernel *kernels =
+			(const void *)((const char *)desc + desc->kernels);
+	enum normc_status status = (enum normc_status)frame->status;
+	uint32_t number = (uint32_t)frame->failed_kernel;
+	const char *what = status == NORMC_INVALID
+					   ? "a value in the data (an index, a length or a count) "
+					     "is out of range"
+					   : normc_status_text(status);
+
+	if (number >= desc->n_kernels)
+		return normc_error_set(error, status, "%s", what);
+	return normc_error_set(error, status, "kernel %s (node %u): %s",
+			       normc_desc_string(desc, kernels[number].name),
+			       (unsigned)kernels[number].node, what);
+}
+
 enum normc_status normc_run(struct normc_session *session, const struct normc_tensor *in,
 			    const struct normc_tensor *out, struct normc_error *error)
 {
@@ -372,15 +392,11 @@ enum normc_status normc_run(struct normc_session *session, const struct normc_te
 	frame.pool = session->pool;
 	frame.profile = session->profile;
 	frame.threads = session->threads;
-	frame.failed_node = -1;
+	frame.failed_kernel = -1;
 	if (session->profile)
 		session->profile->current = -1;
 	session->program->module.run(&frame);
-	if (!frame.status)
-		return NORMC_OK;
-	return normc_error_set(error, (enum normc_status)frame.status, "node %d: %s",
-			       (int)frame.failed_node,
-			       normc_status_text((enum normc_status)frame.status));
+	return frame.status ? tell_failure(desc_of(session), &frame, error) : NORMC_OK;
 }
 
 size_t normc_session_workspace(const struct normc_session *session)

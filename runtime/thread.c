@@ -169,7 +169,7 @@ void normc_rt_parallel(struct normc_frame *frame, normc_kernel *kernel, int64_t 
 		run_alone(frame, kernel, tasks);
 }
 
-void normc_rt_fail(struct normc_frame *frame, int32_t node, int32_t status)
+void normc_rt_fail(struct normc_frame *frame, int32_t kernel, int32_t status)
 {
 	int32_t none = NORMC_OK;
 
@@ -177,7 +177,7 @@ void normc_rt_fail(struct normc_frame *frame, int32_t node, int32_t status)
 		return;
 	if (__atomic_compare_exchange_n(&frame->status, &none, status, 0, __ATOMIC_RELAXED,
 					__ATOMIC_RELAXED))
-		frame->failed_node = node;
+		frame->failed_kernel = kernel;
 }
 
 void normc_rt_mark(struct normc_frame *frame, int32_t kernel)
