@@ -234,6 +234,15 @@ static void find_hints(struct prepare *s, const struct graph *g)
 	}
 }
 
+/* Whether one of the first `count` outputs lies in the memory of n. */
+static bool is_output(const struct graph *g, uint32_t count, const struct node *n)
+{
+	for (uint32_t k = 0; k < count; k++)
+		if (output_base(g->outputs[k]) == n)
+			return true;
+	return false;
+}
+
 /* Whether a kernel can write output i straight into the caller's memory: the value itself, or what
  * it is a reshape of, is computed, dense, row-major, and not another output. */
 static bool written_by_kernel(struct prepare *s, const struct graph *g, uint32_t i)
@@ -244,10 +253,7 @@ static bool written_by_kernel(struct prepare *s, const struct graph *g, uint32_t
 	if (kind == KIND_view || kind == KIND_source ||
 	    !order_equal(&layout_of(s, n)->order, &canonical, n->type.rank))
 		return false;
-	for (uint32_t k = 0; k < i; k++)
-		if (output_base(g->outputs[k]) == n)
-			return false;
-	return true;
+	return !is_output(g, i, n);
 }
 
 /* Outputs are written row-major by the kernel of their own node, or by a copy. */
@@ -260,9 +266,8 @@ static void prepare_outputs(struct prepare *s, struct graph *g)
 		struct order canonical = order_canonical(n->type.rank);
 		g->at = n->loc;
 		struct node *copy = copy_ordered(g, n, &canonical);
-		for (uint32_t k = 0; k < i; k++)
-			if (g->outputs[k] == copy) /* the same value twice: a copy of the copy */
-				copy = copy_ordered(g, g->outputs[k], &canonical), k = 0;
+		while (is_output(g, i, copy)) /* the same value twice: a copy of the copy */
+			copy = copy_ordered(g, copy, &canonical);
 		g->outputs[i] = copy;
 	}
 }
