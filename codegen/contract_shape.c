@@ -16,18 +16,13 @@ static void describe_matmul(struct contraction *c)
 	c->row_a = *va;
 	c->row_a.stride[rank - 1] = contraction_number(c, 0);
 	if (c->packed) {
-		bool batched = rank == 3 && c->b->type.rank == 3;
+		const struct buffer *b = &c->e->p->buffers[c->e->kernel->panels->buffer];
+		int64_t batch = c->e->p->weights[b->index].pack->batch;
 		memset(c->row_b.stride, 0, sizeof c->row_b.stride);
 		for (int32_t i = 0; i < rank; i++)
 			c->row_b.stride[i] = contraction_number(c, 0);
-		for (uint32_t i = 0; i < c->e->p->n_weights && batched; i++) {
-			const struct buffer *b = &c->e->p->buffers[c->e->kernel->panels->buffer];
-			const struct pack *pack = c->e->p->weights[b->index].pack;
-			if (pack->batch > 1)
-				c->row_b.stride[0] = contraction_number(
-						c, b->count->value / pack->batch);
-			break;
-		}
+		if (batch > 1)
+			c->row_b.stride[0] = contraction_number(c, b->count->value / batch);
 	} else {
 		c->row_b = c->e->p->view[c->b->id];
 		c->row_b.stride[rank - 2] = contraction_number(c, 0);

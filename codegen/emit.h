@@ -96,6 +96,8 @@ struct accesses {
 	const struct view **view;
 	uint32_t n;
 	bool logical; /* some value depends on an index itself: nothing may be merged */
+	const struct node **seen;
+	uint32_t n_seen;
 };
 void accesses_add(struct emit *e, struct accesses *a, const struct view *view);
 
@@ -237,7 +239,6 @@ void kernel_reduce(struct emit *e, struct schedule *s);
 void kernel_softmax(struct emit *e, struct schedule *s);
 void kernel_norm(struct emit *e, struct schedule *s);
 void kernel_contract(struct emit *e, struct schedule *s);
-void kernel_depthwise(struct emit *e, struct schedule *s);
 void kernel_window(struct emit *e, struct schedule *s);
 void kernel_concat(struct emit *e, struct schedule *s);
 void kernel_pad(struct emit *e, struct schedule *s);

@@ -35,27 +35,17 @@ static void put_i32(struct emit *e, LLVMValueRef base, size_t offset, uint32_t x
 	put(e, base, offset, LLVMConstInt(e->t.i32, x, 0));
 }
 
-/* An optional operand that is absent is an empty constant (frontend/compose.c). */
-static bool is_absent(const struct node *n)
-{
-	return n->op == OP_constant && n->type.elem == NORMC_U8 && n->type.rank == 1 &&
-	       dim_is(n->type.dim[0], 0);
-}
-
 /* `v` is the place; NULL or without a buffer: data is NULL. */
 static void put_arg(struct emit *e, LLVMValueRef arg, const struct type *type, const struct view *v)
 {
 	LLVMTypeRef storage = emit_storage_type(e, type->elem);
 	LLVMValueRef data = LLVMConstNull(e->t.ptr);
-	const struct dim *step = dim_const(e->context->dims, 1), *dense[MAX_RANK];
+	const struct dim *dense[MAX_RANK];
 	if (v && v->buffer == NO_BUFFER)
 		v = NULL;
 	if (v)
 		data = emit_element(e, storage, emit_buffer(e, v->buffer), emit_dim(e, v->offset));
-	for (int32_t i = type->rank; i-- > 0;) {
-		dense[i] = step;
-		step = dim_mul(e->context->dims, step, type->dim[i]);
-	}
+	type_strides(e->context->dims, type, dense);
 	put(e, arg, offsetof(struct normc_arg, data), data);
 	put_i32(e, arg, offsetof(struct normc_arg, elem), (uint32_t)type->elem);
 	put_i32(e, arg, offsetof(struct normc_arg, rank), (uint32_t)type->rank);
@@ -91,7 +81,7 @@ static LLVMValueRef call_block(struct emit *e, const struct node *n, bool shapes
 			emit_slot(e, LLVMArrayType2(e->t.i64, (sizeof(struct normc_call) + 7) / 8));
 	for (uint32_t i = 0; i < n->n_in; i++)
 		put_arg(e, emit_element(e, arg, in, emit_i64(e, i)), &n->in[i]->type,
-			shapes_only || is_absent(n->in[i]) ? NULL : &e->p->view[n->in[i]->id]);
+			shapes_only || node_is_absent(n->in[i]) ? NULL : &e->p->view[n->in[i]->id]);
 	for (uint32_t i = 0; i < a->n_out; i++)
 		put_arg(e, emit_element(e, arg, out, emit_i64(e, i)), &a->out[i],
 			shapes_only ? NULL : &e->kernel->result[i]);

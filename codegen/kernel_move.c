@@ -174,6 +174,22 @@ static LLVMValueRef source_index(struct emit *e, const struct node *n, int32_t a
 	return emit_min(e, r, LLVMBuildSub(e->b, period, r, ""));
 }
 
+/* Repeating elements needs one: none is a failure of the run. */
+static LLVMValueRef has_elements(struct emit *e, const struct node *n)
+{
+	LLVMValueRef none = LLVMConstInt(e->t.i1, 0, 0);
+	struct when w;
+	for (int32_t i = 0; i < n->type.rank; i++) {
+		LLVMValueRef empty = LLVMBuildICmp(e->b, LLVMIntEQ, emit_dim(e, n->type.dim[i]),
+						   emit_i64(e, 0), "");
+		none = LLVMBuildOr(e->b, none, empty, "");
+	}
+	when_begin(e, &w, none);
+	emit_fail(e, LLVMConstInt(e->t.i32, NORMC_INVALID, 0));
+	when_end(e, &w);
+	return LLVMBuildNot(e->b, none, "");
+}
+
 static void pad_general(struct emit *e, const struct node *n, struct schedule *s)
 {
 	const struct view *out = &e->p->view[n->id], *in = &e->p->view[n->in[0]->id];
@@ -187,6 +203,8 @@ static void pad_general(struct emit *e, const struct node *n, struct schedule *s
 	rows_begin(e, &rows, &x, s);
 	LLVMValueRef inside = LLVMConstInt(e->t.i1, 1, 0), offset = emit_dim(e, in->offset),
 		     slot = emit_slot(e, storage);
+	if (n->attr.pad->mode != PAD_CONSTANT)
+		inside = has_elements(e, n->in[0]);
 	for (int32_t i = 0; i < space.rank; i++) {
 		int32_t axis = space.fast[i];
 		LLVMValueRef at = source_index(e, n, axis, x.at[i], &inside);

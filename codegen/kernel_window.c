@@ -280,7 +280,7 @@ static void emit_channels(struct window *w)
 	w->mask = NULL;
 }
 
-static void emit_window(struct emit *e, struct schedule *s)
+void kernel_window(struct emit *e, struct schedule *s)
 {
 	struct window w;
 	struct rows rows;
@@ -296,14 +296,4 @@ static void emit_window(struct emit *e, struct schedule *s)
 	rows_begin(e, &rows, &w.at, s);
 	emit_channels(&w);
 	rows_end(e, &rows);
-}
-
-void kernel_window(struct emit *e, struct schedule *s)
-{
-	emit_window(e, s);
-}
-
-void kernel_depthwise(struct emit *e, struct schedule *s)
-{
-	emit_window(e, s);
 }

@@ -61,10 +61,11 @@ LLVMValueRef math_exp(struct emit *e, LLVMValueRef x)
 {
 	static const double c[] = {1.3981999e-3, 8.3334519e-3, 4.1665795e-2, 1.6666665e-1,
 				   0.5,		 1.0,	       1.0};
-	LLVMTypeRef type = LLVMTypeOf(x);
 	LLVMValueRef in = clamp(e, x, -104, 89);
 	LLVMValueRef t = LLVMBuildFMul(e->b, in, real(e, x, 1.4426950408889634), "");
-	LLVMValueRef n = emit_intrinsic(e, (struct intrinsic){"llvm.roundeven", {type}, 1}, &t, 1);
+	/* rounds to the nearest integer: the sum has no bits left for a fraction */
+	LLVMValueRef shift = real(e, x, 0x1.8p23);
+	LLVMValueRef n = LLVMBuildFSub(e->b, LLVMBuildFAdd(e->b, t, shift, ""), shift, "");
 	LLVMValueRef r = math_fma(e, n, real(e, x, -0.693359375), in);
 	r = math_fma(e, n, real(e, x, 2.12194440e-4), r);
 	LLVMValueRef y = horner(e, r, c, 7);

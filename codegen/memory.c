@@ -70,6 +70,12 @@ static LLVMValueRef float_to_bfloat(struct emit *e, LLVMValueRef x)
 	return LLVMBuildTrunc(e->b, rounded, emit_lanes(e->t.i16, lanes), "");
 }
 
+/* Those that only the runtime converts. */
+static bool is_small_float(enum normc_elem elem)
+{
+	return elem_is_float(elem) && normc_elem_size(elem) == 1;
+}
+
 static LLVMValueRef from_storage(struct emit *e, enum normc_elem elem, LLVMValueRef raw)
 {
 	switch (elem) {
@@ -79,18 +85,13 @@ static LLVMValueRef from_storage(struct emit *e, enum normc_elem elem, LLVMValue
 		return bfloat_to_float(e, raw);
 	case NORMC_BOOL:
 		return LLVMBuildICmp(e->b, LLVMIntNE, raw, LLVMConstNull(LLVMTypeOf(raw)), "");
-	case NORMC_F8E4M3FN:
-	case NORMC_F8E4M3FNUZ:
-	case NORMC_F8E5M2:
-	case NORMC_F8E5M2FNUZ:
-	case NORMC_F8E8M0:
-	case NORMC_F4E2M1: {
-		LLVMValueRef args[2] = {raw, LLVMConstInt(e->t.i32, (unsigned)elem, 0)};
-		return emit_runtime_lanes(e, "normc_rt_decode", e->t.f32, args, 2);
-	}
 	default:
-		return raw;
+		break;
 	}
+	if (!is_small_float(elem))
+		return raw;
+	LLVMValueRef args[2] = {raw, LLVMConstInt(e->t.i32, (unsigned)elem, 0)};
+	return emit_runtime_lanes(e, "normc_rt_decode", e->t.f32, args, 2);
 }
 
 static LLVMValueRef to_storage(struct emit *e, enum normc_elem elem, LLVMValueRef value)
@@ -102,18 +103,13 @@ static LLVMValueRef to_storage(struct emit *e, enum normc_elem elem, LLVMValueRe
 		return float_to_bfloat(e, value);
 	case NORMC_BOOL:
 		return LLVMBuildZExt(e->b, value, emit_lanes(e->t.i8, emit_lane_count(value)), "");
-	case NORMC_F8E4M3FN:
-	case NORMC_F8E4M3FNUZ:
-	case NORMC_F8E5M2:
-	case NORMC_F8E5M2FNUZ:
-	case NORMC_F8E8M0:
-	case NORMC_F4E2M1: {
-		LLVMValueRef args[2] = {value, LLVMConstInt(e->t.i32, (unsigned)elem, 0)};
-		return emit_runtime_lanes(e, "normc_rt_encode", e->t.i8, args, 2);
-	}
 	default:
-		return value;
+		break;
 	}
+	if (!is_small_float(elem))
+		return value;
+	LLVMValueRef args[2] = {value, LLVMConstInt(e->t.i32, (unsigned)elem, 0)};
+	return emit_runtime_lanes(e, "normc_rt_encode", e->t.i8, args, 2);
 }
 
 LLVMValueRef emit_round(struct emit *e, enum normc_elem elem, LLVMValueRef value)

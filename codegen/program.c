@@ -69,7 +69,7 @@ static void emit_body(struct emit *e, struct compiled_kernel *c)
 		break;
 	case KIND_conv:
 		if (n->attr.conv->groups > 1 && dim_is(n->in[1]->type.dim[1], 1))
-			kernel_depthwise(e, s);
+			kernel_window(e, s);
 		else
 			kernel_contract(e, s);
 		break;

@@ -121,16 +121,28 @@ static LLVMValueRef scalar_sign(struct emit *e, const struct node *n, LLVMValueR
 	return LLVMBuildSelect(e->b, negative, LLVMBuildNeg(e->b, one, ""), one, "");
 }
 
+/* By the machine's instruction, or by the C library where there is none. */
+static LLVMValueRef rounded(struct emit *e, const char *name, const char *intrinsic_name,
+			    LLVMValueRef *in)
+{
+	return e->target->rounding ? intrinsic(e, intrinsic_name, in, 1) : library(e, name, in, 1);
+}
+
 #define ROUNDING(name, intrinsic_name)                                                             \
 	static LLVMValueRef scalar_##name(struct emit *e, const struct node *n, LLVMValueRef *in)  \
 	{                                                                                          \
 		(void)n;                                                                           \
-		return is_float(in[0]) ? rounded(e, #name, intrinsic_name, in) : in[0];              \
+		return is_float(in[0]) ? rounded(e, #name, intrinsic_name, in) : in[0];            \
 	}
 ROUNDING(floor, "llvm.floor")
 ROUNDING(ceil, "llvm.ceil")
 ROUNDING(round, "llvm.roundeven")
-ROUNDING(sqrt, "llvm.sqrt")
+
+static LLVMValueRef scalar_sqrt(struct emit *e, const struct node *n, LLVMValueRef *in)
+{
+	(void)n;
+	return intrinsic(e, "llvm.sqrt", in, 1);
+}
 
 /* Vector polynomials for f32 (and what is computed as f32), the C library for f64. */
 #define POLYNOMIAL(name)                                                                           \
@@ -191,9 +203,7 @@ static LLVMValueRef float_to_integer(struct emit *e, LLVMValueRef v, enum normc_
 	int32_t lanes = emit_lane_count(v);
 	LLVMTypeRef result = emit_lanes(emit_storage_type(e, to), lanes);
 	LLVMTypeRef wide = to == NORMC_I32 || normc_elem_size(to) < 4 ? e->t.i32 : e->t.i64;
-	struct intrinsic convert = {"llvm.fptosi.sat",
-				    {emit_lanes(wide, lanes), LLVMTypeOf(v)},
-				    2};
+	struct intrinsic convert = {"llvm.fptosi.sat", {emit_lanes(wide, lanes), LLVMTypeOf(v)}, 2};
 	LLVMValueRef whole = emit_intrinsic(e, convert, &v, 1);
 	if (to == NORMC_U64) { /* negative numbers wrap like those of the narrower types */
 		LLVMValueRef below = LLVMBuildFCmp(e->b, LLVMRealOLT, v, zero_like(v), "");

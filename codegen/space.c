@@ -30,6 +30,10 @@ void accesses_of(struct emit *e, const struct node *n, const struct node *stop, 
 			accesses_of(e, n->in[1], stop, a);
 		return;
 	}
+	for (uint32_t i = 0; i < a->n_seen; i++) /* shared expressions are entered once */
+		if (a->seen[i] == n)
+			return;
+	PUSH(e->context->arena, a->seen, a->n_seen, n);
 	for (uint32_t i = 0; i < n->n_in; i++)
 		accesses_of(e, n->in[i], stop, a);
 }

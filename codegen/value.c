@@ -89,29 +89,42 @@ static LLVMValueRef checked_index(struct emit *e, LLVMValueRef i, const struct d
 	return LLVMBuildSelect(e->b, bad, zero, i, "");
 }
 
-/* Element of `data` at an offset that may differ from lane to lane. */
-static LLVMValueRef load_gathered(struct emit *e, const struct node *data, LLVMValueRef offset,
-				  const struct index *x)
+/* Where gathered elements are. */
+struct gathered {
+	const struct node *data;
+	LLVMValueRef base, offset; /* the offset may differ from lane to lane */
+};
+
+/* If the gathered axis has no elements every index is bad, and something readable takes the data's place: the frame,
+ * which is larger than a vector. */
+static void avoid_nothing(struct emit *e, struct gathered *g, int32_t axis)
 {
-	const struct view *v = &e->p->view[data->id];
-	enum normc_elem elem = e->p->buffers[v->buffer].elem;
+	const struct dim *extent = g->data->type.dim[axis];
+	if (dim_lower_bound(extent) > 0)
+		return;
+	LLVMValueRef none = LLVMBuildICmp(e->b, LLVMIntEQ, emit_dim(e, extent), emit_i64(e, 0), "");
+	g->base = LLVMBuildSelect(e->b, none, e->frame, g->base, "");
+	g->offset = LLVMBuildSelect(e->b, none, LLVMConstNull(LLVMTypeOf(g->offset)), g->offset,
+				    "");
+}
+
+static LLVMValueRef load_gathered(struct emit *e, const struct gathered *g, const struct index *x)
+{
+	enum normc_elem elem = e->p->buffers[e->p->view[g->data->id].buffer].elem;
 	LLVMTypeRef type = emit_storage_type(e, elem);
 	struct index scalar = {.space = x->space, .lane = -1, .lanes = 1};
-	int32_t lanes = emit_lane_count(offset);
-	LLVMValueRef base = emit_buffer(e, v->buffer);
-	if (lanes == 1)
-		return emit_load_at(
-				e,
-				(struct element){elem, emit_element(e, type, base, offset), NULL},
-				&scalar);
+	int32_t lanes = emit_lane_count(g->offset);
+	struct element from = {elem, NULL, NULL};
+	if (lanes == 1) {
+		from.address = emit_element(e, type, g->base, g->offset);
+		return emit_load_at(e, from, &scalar);
+	}
 	LLVMValueRef all = LLVMGetUndef(emit_lanes(emit_compute_type(e, elem), lanes));
 	for (int32_t i = 0; i < lanes; i++) {
 		LLVMValueRef at = LLVMConstInt(e->t.i32, (unsigned)i, 0);
-		LLVMValueRef one = LLVMBuildExtractElement(e->b, offset, at, "");
-		LLVMValueRef value = emit_load_at(
-				e, (struct element){elem, emit_element(e, type, base, one), NULL},
-				&scalar);
-		all = LLVMBuildInsertElement(e->b, all, value, at, "");
+		LLVMValueRef one = LLVMBuildExtractElement(e->b, g->offset, at, "");
+		from.address = emit_element(e, type, g->base, one);
+		all = LLVMBuildInsertElement(e->b, all, emit_load_at(e, from, &scalar), at, "");
 	}
 	return all;
 }
@@ -134,44 +147,49 @@ static LLVMValueRef add_term(struct emit *e, LLVMValueRef sum, LLVMValueRef i,
 	return lanes == 1 ? emit_add(e, sum, term) : LLVMBuildAdd(e->b, sum, term, "");
 }
 
+/* The index tensor's value for the result's index x, which has the index's dimensions from `axis` on; i64. */
+static LLVMValueRef gather_index(struct emit *e, const struct node *index, int32_t axis,
+				 const struct index *x)
+{
+	const struct view *v = &e->p->view[index->id];
+	struct gathered g = {index, emit_buffer(e, v->buffer), emit_dim(e, v->offset)};
+	for (int32_t i = 0; i < index->type.rank; i++)
+		g.offset = add_term(e, g.offset, axis_index(e, x, axis + i), v->stride[i]);
+	LLVMValueRef value = load_gathered(e, &g, x);
+	return index->type.elem == NORMC_I64
+			       ? value
+			       : emit_cast(e, value, index->type.elem, NORMC_I64, false);
+}
+
 /* data's shape with the axis replaced by the index's shape */
 static LLVMValueRef value_gather(struct emit *e, const struct node *n, const struct index *x)
 {
-	const struct node *data = n->in[0], *index = n->in[1];
-	int32_t axis = n->attr.axis->axis, extra = index->type.rank;
-	const struct view *v = &e->p->view[data->id], *iv = &e->p->view[index->id];
-	LLVMValueRef at = emit_dim(e, iv->offset);
-	for (int32_t i = 0; i < extra; i++)
-		at = add_term(e, at, axis_index(e, x, axis + i), iv->stride[i]);
-	LLVMValueRef chosen = load_gathered(e, index, at, x);
-	if (index->type.elem != NORMC_I64)
-		chosen = emit_cast(e, chosen, index->type.elem, NORMC_I64, false);
-	LLVMValueRef offset = emit_dim(e, v->offset), row;
-	bool along = false; /* lanes lie along a dimension of data other than the axis, at stride 1
-			     */
+	const struct node *data = n->in[0];
+	int32_t axis = n->attr.axis->axis, extra = n->in[1]->type.rank;
+	const struct view *v = &e->p->view[data->id];
+	struct gathered g = {data, emit_buffer(e, v->buffer), emit_dim(e, v->offset)};
+	bool along = false; /* lanes lie along another dimension of data, at stride 1 */
 	for (int32_t i = 0; i < data->type.rank; i++) {
 		int32_t from = i < axis ? i : i + extra - 1;
 		if (i == axis)
 			continue;
-		bool lanes_here = x->lanes > 1 && x->lane >= 0 && x->space->fast[x->lane] == from;
-		along = along || (lanes_here && dim_is(v->stride[i], 1));
-		for (int32_t k = 0; k < x->space->rank && lanes_here && along; k++)
-			if (x->space->fast[k] == from)
-				offset = add_term(e, offset, x->at[k], v->stride[i]);
-		if (!(lanes_here && along))
-			offset = add_term(e, offset, axis_index(e, x, from), v->stride[i]);
+		bool here = x->lanes > 1 && x->lane >= 0 && x->space->fast[x->lane] == from;
+		along = along || (here && dim_is(v->stride[i], 1));
+		LLVMValueRef at = here && along ? x->at[x->lane] : axis_index(e, x, from);
+		g.offset = add_term(e, g.offset, at, v->stride[i]);
 	}
-	row = checked_index(e, chosen, data->type.dim[axis]);
-	offset = add_term(e, offset, row, v->stride[axis]);
-	if (along && emit_lane_count(offset) == 1) {
+	LLVMValueRef row =
+			checked_index(e, gather_index(e, n->in[1], axis, x), data->type.dim[axis]);
+	g.offset = add_term(e, g.offset, row, v->stride[axis]);
+	avoid_nothing(e, &g, axis);
+	if (along && emit_lane_count(g.offset) == 1) {
 		enum normc_elem elem = e->p->buffers[v->buffer].elem;
-		LLVMValueRef address = emit_element(e, emit_storage_type(e, elem),
-						    emit_buffer(e, v->buffer), offset);
+		LLVMValueRef address =
+				emit_element(e, emit_storage_type(e, elem), g.base, g.offset);
 		return emit_load_at(e, (struct element){elem, address, NULL}, x);
 	}
-	return emit_lane_count(offset) == x->lanes
-			       ? load_gathered(e, data, offset, x)
-			       : emit_splat(e, load_gathered(e, data, offset, x), x->lanes);
+	LLVMValueRef value = load_gathered(e, &g, x);
+	return emit_lane_count(g.offset) == x->lanes ? value : emit_splat(e, value, x->lanes);
 }
 
 static LLVMValueRef value_gather_elements(struct emit *e, const struct node *n,
@@ -183,13 +201,14 @@ static LLVMValueRef value_gather_elements(struct emit *e, const struct node *n,
 	LLVMValueRef chosen = emit_value(e, n->in[1], x);
 	if (n->in[1]->type.elem != NORMC_I64)
 		chosen = emit_cast(e, chosen, n->in[1]->type.elem, NORMC_I64, false);
-	LLVMValueRef offset = emit_dim(e, v->offset);
+	struct gathered g = {data, emit_buffer(e, v->buffer), emit_dim(e, v->offset)};
 	for (int32_t i = 0; i < data->type.rank; i++)
 		if (i != axis)
-			offset = add_term(e, offset, axis_index(e, x, i), v->stride[i]);
-	offset = add_term(e, offset, checked_index(e, chosen, data->type.dim[axis]),
-			  v->stride[axis]);
-	return load_gathered(e, data, offset, x);
+			g.offset = add_term(e, g.offset, axis_index(e, x, i), v->stride[i]);
+	g.offset = add_term(e, g.offset, checked_index(e, chosen, data->type.dim[axis]),
+			    v->stride[axis]);
+	avoid_nothing(e, &g, axis);
+	return load_gathered(e, &g, x);
 }
 
 LLVMValueRef emit_value(struct emit *e, const struct node *n, const struct index *x)

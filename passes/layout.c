@@ -119,8 +119,7 @@ bool reshape_strides(struct dims *dims, const struct type *from,
 bool layout_dense(struct dims *dims, const struct type *type, const struct dim *const *stride)
 {
 	const struct dim *dense[MAX_RANK];
-	struct order canonical = order_canonical(type->rank);
-	order_strides(dims, type, &canonical, dense);
+	type_strides(dims, type, dense);
 	for (int32_t i = 0; i < type->rank; i++)
 		if (stride[i] != dense[i] && !dim_is(type->dim[i], 1))
 			return false;
@@ -132,8 +131,7 @@ static void view_reshape(struct dims *dims, const struct node *view, struct layo
 {
 	const struct type *from = &view->in[0]->type, *to = &view->type;
 	if (layout_dense(dims, from, in->stride)) {
-		struct order canonical = order_canonical(to->rank);
-		order_strides(dims, to, &canonical, out->stride);
+		type_strides(dims, to, out->stride);
 		return;
 	}
 	out->strided = reshape_strides(dims, from, in->stride, to, out->stride);

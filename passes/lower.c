@@ -45,10 +45,37 @@ const struct dim *node_flops(struct dims *dims, const struct node *n)
 	}
 }
 
+/* Sizes come from the file.  With tensors below this bound no product or sum of extents in lowering and code
+ * generation overflows. */
+static const int64_t most_bytes = INT64_C(1) << 46;
+
+static bool sizes_fit(struct graph *g)
+{
+	struct context *c = g->context;
+	char type[200];
+	for (uint32_t i = 0; i < g->n_nodes; i++) {
+		const struct node *n = g->nodes[i];
+		if (!n->type.elem)
+			continue;
+		const struct dim *size = dim_const(c->dims, (int64_t)normc_elem_size(n->type.elem));
+		const struct dim *bytes = dim_mul(c->dims, type_count(c->dims, &n->type), size);
+		if (bytes->kind != DIM_INVALID &&
+		    !(dim_is_const(bytes) && bytes->value > most_bytes))
+			continue;
+		type_print(c->dims, &n->type, type, sizeof type);
+		return diag_error(c->diag, n->loc, NORMC_LIMIT,
+				  "a value of type %s is larger than %lld GiB", type,
+				  (long long)(most_bytes >> 30));
+	}
+	return true;
+}
+
 struct program *program_lower(struct graph *g, const struct machine *machine,
 			      const struct program *outer)
 {
 	struct layout **layout;
+	if (!sizes_fit(g))
+		return NULL;
 	struct graph *prepared = prepare(g, &layout);
 	if (!prepared)
 		return NULL;

@@ -365,12 +365,11 @@ static const struct view *result_views(struct program *p, const struct node *n)
 			v[p->graph->nodes[i]->attr.part->index] = p->view[i];
 	for (uint32_t i = 0; i < node_n_results(n); i++) {
 		const struct type *type = node_result(n, i);
-		struct order order = order_canonical(type->rank);
 		if (!type->elem || v[i].buffer != NO_BUFFER)
 			continue;
 		v[i].buffer = buffer_work(p, type);
 		v[i].offset = dim_const(p->context->dims, 0);
-		order_strides(p->context->dims, type, &order, v[i].stride);
+		type_strides(p->context->dims, type, v[i].stride);
 	}
 	return v;
 }

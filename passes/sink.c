@@ -27,17 +27,12 @@ static bool is_computed(const struct node *n)
 	       kind == KIND_window;
 }
 
-static bool same_shape(const struct type *a, const struct type *b)
-{
-	return a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
-}
-
 /* Operand `n`, of `old`, in the other shape; NULL if that is not for free. */
 static struct node *follow(const struct sink *s, struct graph *g, const struct node *old,
 			   struct node *n, const struct type *shape)
 {
 	const struct dim *dim[MAX_RANK];
-	if (n->op == OP_reshape && same_shape(&n->in[0]->type, shape))
+	if (n->op == OP_reshape && type_same_shape(&n->in[0]->type, shape))
 		return n->in[0];
 	if (n->op == OP_broadcast) {
 		if (!reshape_repeated(g->context->dims, &n->in[0]->type, &n->type, shape, dim))
