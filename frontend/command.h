@@ -74,6 +74,17 @@ struct runner {
 	struct interpreter *interpreter; /* NULL: compiled */
 };
 
+/* A guarded step of a compile call on a model, and what it gets. */
+struct model_step {
+	const struct settings *settings;
+	const char *path;
+	bool silent; /* no messages on stderr */
+	bool (*run)(struct compile *c, void *user);
+	void *user;
+};
+/* Loads the model and takes the step.  Fills `error`. */
+enum normc_status model_step_take(const struct model_step *step, struct normc_error *error);
+
 /* The options of a compile call, made of the settings. */
 struct normc_options settings_options(const struct settings *s);
 /* Options of passes and where messages go. */

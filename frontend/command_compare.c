@@ -15,25 +15,6 @@ struct comparison {
 	size_t size;
 };
 
-static bool is_float(enum normc_elem elem)
-{
-	switch (elem) {
-	case NORMC_F32:
-	case NORMC_F64:
-	case NORMC_F16:
-	case NORMC_BF16:
-	case NORMC_F8E4M3FN:
-	case NORMC_F8E4M3FNUZ:
-	case NORMC_F8E5M2:
-	case NORMC_F8E5M2FNUZ:
-	case NORMC_F4E2M1:
-	case NORMC_F8E8M0:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool close_enough(double got, double expected, const struct settings *s)
 {
 	if (isnan(got) || isnan(expected))
@@ -63,7 +44,7 @@ static void print_difference(const struct comparison *c, const struct tensor *go
 {
 	char index[200];
 	print_index(expected, first, index, sizeof index);
-	if (is_float(got->elem))
+	if (elem_is_float(got->elem))
 		snprintf(c->text, c->size,
 			 "differs at [%s]: got %.9g, expected %.9g (%lld of %lld elements)", index,
 			 got->f[first], expected->f[first], (long long)number,
@@ -85,7 +66,7 @@ static bool compare(struct arena *arena, struct diag *diag, void *user)
 					     c->expected->dim, c->expected->data);
 	int64_t first = -1, number = 0;
 	for (int64_t i = 0; i < got.count; i++) {
-		bool same = is_float(got.elem) ? close_enough(got.f[i], expected.f[i], c->settings)
+		bool same = elem_is_float(got.elem) ? close_enough(got.f[i], expected.f[i], c->settings)
 					       : got.i[i] == expected.i[i];
 		first = first < 0 && !same ? i : first;
 		number += !same;

@@ -12,24 +12,13 @@ static enum normc_status compile_job(void *user)
 {
 	const struct job *job = user;
 	const struct settings *s = job->settings;
-	const char *path = s->paths.item[0];
-	struct normc_options options = settings_options(s);
 	struct artefact artefact = {.path = s->output, .folder = job->folder};
+	struct model_step step = {.settings = s,
+				  .path = s->paths.item[0],
+				  .run = artefact_write,
+				  .user = &artefact};
 	struct normc_error error;
-	struct normc_model *model;
-	struct compile c;
-
-	enum normc_status status = normc_model_load(&model, path, &options, &error);
-	if (status) {
-		fprintf(stderr, "%s: error: %s\n", path, error.text);
-		return status;
-	}
-	compile_begin(&c, model, &options);
-	settings_apply(s, &c, false);
-	compile_guard(&c, artefact_write, &artefact);
-	status = compile_end(&c, NULL);
-	normc_model_free(model);
-	return status;
+	return model_step_take(&step, &error);
 }
 
 enum normc_status command_compile(const struct settings *settings)

@@ -43,22 +43,10 @@ static struct count *find_count(struct count *counts, uint32_t n, const struct s
 	return NULL;
 }
 
-/* By node id: whether an output depends on it. */
-static bool *live_nodes(const struct graph *g)
-{
-	bool *live = arena_new(g->context->arena, bool, g->n_nodes + 1);
-	for (uint32_t i = 0; i < g->n_outputs; i++)
-		live[g->outputs[i]->id] = true;
-	for (uint32_t i = g->n_nodes; i-- > 0;)
-		for (uint32_t k = 0; live[i] && k < g->nodes[i]->n_in; k++)
-			live[g->nodes[i]->in[k]->id] = true;
-	return live;
-}
-
 /* A source is left if a node that normalizes, scales or divides still comes from it. */
 static void mark_left(const struct graph *g, bool *left, uint32_t n_sources)
 {
-	const bool *live = live_nodes(g);
+	const bool *live = graph_live(g);
 	for (uint32_t i = 0; i < g->n_nodes; i++) {
 		const struct node *n = g->nodes[i];
 		bool works = n->op == OP_norm || n->op == OP_mul || n->op == OP_div;
@@ -126,10 +114,10 @@ static void print_ports(struct compile *c)
 		print_type(c, g->output_names[i], &g->outputs[i]->type);
 }
 
-/* Elements of the live constants that have more than one, sub-graphs included. */
+/* Elements of the live constants, sub-graphs included. */
 static uint64_t count_parameters(const struct graph *g)
 {
-	const bool *live = live_nodes(g);
+	const bool *live = graph_live(g);
 	uint64_t n = 0;
 	for (uint32_t i = 0; i < g->n_nodes; i++) {
 		const struct node *node = g->nodes[i];
@@ -188,23 +176,10 @@ static bool inspect(struct compile *c, void *user)
 static enum normc_status inspect_job(void *user)
 {
 	const struct settings *s = user;
-	struct normc_options options = settings_options(s);
-	const char *path = s->paths.item[0];
+	struct model_step step = {
+			.settings = s, .path = s->paths.item[0], .run = inspect, .user = user};
 	struct normc_error error;
-	struct normc_model *model;
-	struct compile c;
-
-	enum normc_status status = normc_model_load(&model, path, &options, &error);
-	if (status) {
-		fprintf(stderr, "%s: error: %s\n", path, error.text);
-		return status;
-	}
-	compile_begin(&c, model, &options);
-	settings_apply(s, &c, false);
-	compile_guard(&c, inspect, (void *)(uintptr_t)s);
-	status = compile_end(&c, NULL);
-	normc_model_free(model);
-	return status;
+	return model_step_take(&step, &error);
 }
 
 enum normc_status command_inspect(const struct settings *settings)

@@ -32,6 +32,25 @@ void settings_apply(const struct settings *s, struct compile *c, bool silent)
 		c->diag.sink = print_diagnostic;
 }
 
+enum normc_status model_step_take(const struct model_step *step, struct normc_error *error)
+{
+	struct normc_options options = settings_options(step->settings);
+	struct normc_model *model;
+	struct compile c;
+
+	enum normc_status status = normc_model_load(&model, step->path, &options, error);
+	if (status && !step->silent)
+		fprintf(stderr, "%s: error: %s\n", step->path, error->text);
+	if (status)
+		return status;
+	compile_begin(&c, model, &options);
+	settings_apply(step->settings, &c, step->silent);
+	compile_guard(&c, step->run, step->user);
+	status = compile_end(&c, error);
+	normc_model_free(model);
+	return status;
+}
+
 /* ---- compiling into a folder ---- */
 
 struct job {
@@ -45,21 +64,12 @@ struct job {
 static enum normc_status compile_job(void *user)
 {
 	const struct job *job = user;
-	struct normc_options options = settings_options(job->settings);
-	struct normc_model *model;
-	struct compile c;
-
-	enum normc_status status = normc_model_load(&model, job->path, &options, job->error);
-	if (status && !job->silent)
-		fprintf(stderr, "%s: error: %s\n", job->path, job->error->text);
-	if (status)
-		return status;
-	compile_begin(&c, model, &options);
-	settings_apply(job->settings, &c, job->silent);
-	compile_guard(&c, artefact_loadable, (void *)(uintptr_t)job->folder);
-	status = compile_end(&c, job->error);
-	normc_model_free(model);
-	return status;
+	struct model_step step = {.settings = job->settings,
+				  .path = job->path,
+				  .silent = job->silent,
+				  .run = artefact_loadable,
+				  .user = (void *)(uintptr_t)job->folder};
+	return model_step_take(&step, job->error);
 }
 
 /* Compiles in a child process and in a folder of its own. */

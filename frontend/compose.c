@@ -72,16 +72,23 @@ struct type compose_type(const struct node *a, enum normc_elem elem)
 	return t;
 }
 
+const struct dim *const *compose_dims(struct import *n, const int64_t *list, int64_t count)
+{
+	struct context *c = n->g->context;
+	const struct dim **dims = arena_new(c->arena, const struct dim *, (size_t)count + 1);
+	for (int64_t i = 0; i < count; i++)
+		dims[i] = dim_const(c->dims, list[i]);
+	return dims;
+}
+
 struct node *compose_call(struct graph *g, struct node *const *in, uint32_t n_in,
 			  const struct attr_call *attr)
 {
 	struct arena *arena = g->context->arena;
 	struct node **operands = arena_new(arena, struct node *, n_in + 1);
 	struct attr_call copy = *attr;
-	const int64_t nothing[1] = {0};
-	struct type absent = type_fixed(g->context, NORMC_U8, 1, nothing);
 	for (uint32_t i = 0; i < n_in; i++)
-		operands[i] = in[i] ? in[i] : build_constant(g, &absent, "", 0);
+		operands[i] = in[i] ? in[i] : build_absent(g);
 	copy.out = arena_copy(arena, attr->out, attr->n_out * sizeof *attr->out);
 	copy.ints = arena_copy(arena, attr->ints, attr->n_ints * sizeof *attr->ints);
 	copy.floats = arena_copy(arena, attr->floats, attr->n_floats * sizeof *attr->floats);

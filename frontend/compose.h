@@ -37,8 +37,11 @@ static inline const struct dim *compose_dim(struct import *n, int64_t value)
 	return dim_const(n->g->context->dims, value);
 }
 
-/* A call of a runtime function (runtime/ops.def).  An absent operand (NULL) becomes a constant
- * without elements, which arrives there with data NULL.  The arrays of `attr` are copied. */
+/* Plain numbers as extents. */
+const struct dim *const *compose_dims(struct import *n, const int64_t *list, int64_t count);
+
+/* A call of a runtime function (runtime/ops.def).  An absent operand (NULL) arrives there
+ * with data NULL.  The arrays of `attr` are copied. */
 struct node *compose_call(struct graph *g, struct node *const *in, uint32_t n_in,
 			  const struct attr_call *attr);
 struct node *compose_result(struct graph *g, struct node *call, uint32_t index);

@@ -155,16 +155,6 @@ static void slice(struct import *n, const struct cuts *cuts)
 	import_out(n, 0, all ? x : graph_node(n->g, OP_slice, &x, 1, (union attr){.slice = &attr}));
 }
 
-/* Plain numbers as extents. */
-static const struct dim *const *as_dims(struct import *n, const int64_t *list, int64_t count)
-{
-	struct context *c = n->g->context;
-	const struct dim **dims = arena_new(c->arena, const struct dim *, (size_t)count + 1);
-	for (int64_t i = 0; i < count; i++)
-		dims[i] = dim_const(c->dims, list[i]);
-	return dims;
-}
-
 void import_slice_attributes(struct import *n)
 {
 	const int64_t *from, *to, *axis;
@@ -173,7 +163,7 @@ void import_slice_attributes(struct import *n)
 		import_invalid(n, "starts, ends and axes differ in length");
 		return;
 	}
-	struct cuts cuts = {as_dims(n, from, count), as_dims(n, to, count), n_axes ? axis : NULL,
+	struct cuts cuts = {compose_dims(n, from, count), compose_dims(n, to, count), n_axes ? axis : NULL,
 			    NULL, count};
 	slice(n, &cuts);
 }
@@ -245,7 +235,7 @@ void import_pad(struct import *n)
 		return;
 	}
 	if (!operand)
-		pads = as_dims(n, list, count);
+		pads = compose_dims(n, list, count);
 	for (int32_t i = 0; i < x->type.rank; i++)
 		attr.before[i] = attr.after[i] = dim_const(dims, 0);
 	for (int64_t i = 0; i < n_axes; i++) {

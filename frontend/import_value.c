@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "eval.h"
+#include "compose.h"
 #include "import_state.h"
 
 enum {
@@ -60,16 +61,6 @@ static bool evaluate(struct import *n, const struct node *node, struct tensor *o
 	return eval_node(n->g, node, (struct eval_request){EVAL_ROUND, NULL, arena}, in, out);
 }
 
-/* The elements of an integer tensor as expressions. */
-static const struct dim *const *as_dims(struct import *n, const struct tensor *list)
-{
-	struct context *c = n->g->context;
-	const struct dim **dims = arena_new(c->arena, const struct dim *, (size_t)list->count + 1);
-	for (int64_t i = 0; i < list->count; i++)
-		dims[i] = dim_const(c->dims, list->i[i]);
-	return dims;
-}
-
 /* Tries to track a node after all, from its operands, or by computing it from constants as floats
  * that become integers again are. */
 static void track(struct import *n, struct node *node, int *steps)
@@ -88,7 +79,7 @@ static void track(struct import *n, struct node *node, int *steps)
 	node->ints = track_ints(n->g, node);
 	struct tensor list;
 	if (!node->ints && evaluate(n, node, &list, steps) && list.count <= MAX_COMPUTED)
-		node->ints = as_dims(n, &list);
+		node->ints = compose_dims(n, list.i, list.count);
 }
 
 /* The contents of a constant list, of any element type. */
@@ -121,7 +112,7 @@ static int64_t find_dims(struct import *n, struct node *node, const struct dim *
 	}
 	if (!read_list(n, node, &list))
 		return -1;
-	*value = as_dims(n, &list);
+	*value = compose_dims(n, list.i, list.count);
 	return list.count;
 }
 

@@ -295,6 +295,18 @@ struct node *build_call(struct graph *g, struct node *const *in, uint32_t n,
 	return graph_node(g, OP_call, in, n, (union attr){.call = attr});
 }
 
+struct node *build_absent(struct graph *g)
+{
+	struct type empty = type_fixed(g->context, NORMC_U8, 1, (int64_t[]){0});
+	return build_constant(g, &empty, "", 0);
+}
+
+bool node_is_absent(const struct node *n)
+{
+	return n->op == OP_constant && n->type.elem == NORMC_U8 && n->type.rank == 1 &&
+	       dim_is(n->type.dim[0], 0);
+}
+
 struct node *build_part(struct graph *g, struct node *a, uint32_t index)
 {
 	return graph_node(g, OP_part, &a, 1, ATTR(part, {.index = index}));

@@ -14,7 +14,7 @@ uint32_t *graph_uses(const struct graph *g, struct arena *arena)
 	return uses;
 }
 
-static bool *live_nodes(const struct graph *g)
+bool *graph_live(const struct graph *g)
 {
 	bool *live = arena_new(g->context->arena, bool, g->n_nodes + 1);
 	for (uint32_t i = 0; i < g->n_inputs; i++)
@@ -65,7 +65,7 @@ static struct node *copy_node(struct graph *to, const struct node *old, struct n
 struct graph *graph_rewrite(const struct graph *from, rewrite_rule *rule, void *user)
 {
 	struct graph *to = graph_new(from->context, from->name);
-	bool *live = live_nodes(from);
+	bool *live = graph_live(from);
 	struct node **map = arena_new(from->context->arena, struct node *, from->n_nodes + 1);
 	struct node **in = NULL;
 	uint32_t room = 0;

@@ -119,6 +119,9 @@ struct norm_operands {
 struct node *build_norm(struct graph *g, struct norm_operands in, const struct attr_norm *attr);
 struct node *build_call(struct graph *g, struct node *const *in, uint32_t n,
 			const struct attr_call *attr);
+/* An operand of a call that is left out: an empty constant. */
+struct node *build_absent(struct graph *g);
+bool node_is_absent(const struct node *n);
 struct node *build_part(struct graph *g, struct node *a, uint32_t index);
 struct node *build_dims(struct graph *g, int32_t rank, uint32_t n, const struct dim *const *value);
 struct node *build_iota(struct graph *g, const struct type *type, int32_t axis);
@@ -159,6 +162,8 @@ struct node *graph_clone(struct graph *to, const struct node *old, struct node *
 
 /* Number of readers of each node, outputs count one each; indexed by id, from `arena`. */
 uint32_t *graph_uses(const struct graph *g, struct arena *arena);
+/* By id: whether an output depends on it; inputs always count. */
+bool *graph_live(const struct graph *g);
 
 /* ---- verify.c, text.c ---- */
 

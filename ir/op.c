@@ -373,8 +373,21 @@ void type_print(const struct dims *dims, const struct type *type, char *text, si
 
 bool type_equal(const struct type *a, const struct type *b)
 {
-	return a->elem == b->elem && a->rank == b->rank &&
-	       !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+	return a->elem == b->elem && type_same_shape(a, b);
+}
+
+bool type_same_shape(const struct type *a, const struct type *b)
+{
+	return a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
+}
+
+void type_strides(struct dims *dims, const struct type *type, const struct dim **stride)
+{
+	const struct dim *step = dim_const(dims, 1);
+	for (int32_t i = type->rank; i-- > 0;) {
+		stride[i] = step;
+		step = dim_mul(dims, step, type->dim[i]);
+	}
 }
 
 const struct dim *type_count(struct dims *dims, const struct type *type)

@@ -223,6 +223,9 @@ int elem_bits(enum normc_elem elem);
 /* "f32[N,3,224,224]" */
 void type_print(const struct dims *dims, const struct type *type, char *text, size_t size);
 bool type_equal(const struct type *a, const struct type *b);
+bool type_same_shape(const struct type *a, const struct type *b);
+/* Strides in elements of row-major order without gaps. */
+void type_strides(struct dims *dims, const struct type *type, const struct dim **stride);
 /* Product of the extents. */
 const struct dim *type_count(struct dims *dims, const struct type *type);
 /* Number of elements if all extents are fixed and it fits; -1 otherwise. */
