@@ -78,7 +78,8 @@ static bool known_name(const char *triple, const char *cpu)
 	       strstr(x86 ? x86_names : aarch64_names, word);
 }
 
-/* Operations that become calls where the machine has no instruction: a conversion from half precision, a rounding. */
+/* Operations that become calls where the machine has no instruction: a conversion from half
+ * precision, a rounding. */
 static void sample_operations(LLVMBuilderRef builder, LLVMModuleRef module, LLVMValueRef p)
 {
 	LLVMContextRef context = LLVMGetModuleContext(module);
@@ -91,7 +92,8 @@ static void sample_operations(LLVMBuilderRef builder, LLVMModuleRef module, LLVM
 	LLVMBuildStore(builder, LLVMBuildCall2(builder, type, round, &x, 1, ""), p);
 }
 
-/* The assembly of a function that adds two vectors of 16 floats, and does what sample_operations says; or NULL. */
+/* The assembly of a function that adds two vectors of 16 floats, and does what sample_operations
+ * says; or NULL. */
 static LLVMMemoryBufferRef sample_assembly(LLVMTargetMachineRef machine, const char *triple)
 {
 	LLVMContextRef context = LLVMContextCreate();

@@ -95,7 +95,8 @@ struct gathered {
 	LLVMValueRef base, offset; /* the offset may differ from lane to lane */
 };
 
-/* If the gathered axis has no elements every index is bad, and something readable takes the data's place: the frame,
+/* If the gathered axis has no elements every index is bad, and something readable takes the data's
+ * place: the frame,
  * which is larger than a vector. */
 static void avoid_nothing(struct emit *e, struct gathered *g, int32_t axis)
 {
@@ -147,7 +148,8 @@ static LLVMValueRef add_term(struct emit *e, LLVMValueRef sum, LLVMValueRef i,
 	return lanes == 1 ? emit_add(e, sum, term) : LLVMBuildAdd(e->b, sum, term, "");
 }
 
-/* The index tensor's value for the result's index x, which has the index's dimensions from `axis` on; i64. */
+/* The index tensor's value for the result's index x, which has the index's dimensions from `axis`
+ * on; i64. */
 static LLVMValueRef gather_index(struct emit *e, const struct node *index, int32_t axis,
 				 const struct index *x)
 {

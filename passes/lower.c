@@ -45,7 +45,8 @@ const struct dim *node_flops(struct dims *dims, const struct node *n)
 	}
 }
 
-/* Sizes come from the file.  With tensors below this bound no product or sum of extents in lowering and code
+/* Sizes come from the file. With tensors below this bound no product or sum of extents in lowering
+ * and code
  * generation overflows. */
 static const int64_t most_bytes = INT64_C(1) << 46;
 
