@@ -66,8 +66,9 @@ static bool compare(struct arena *arena, struct diag *diag, void *user)
 					     c->expected->dim, c->expected->data);
 	int64_t first = -1, number = 0;
 	for (int64_t i = 0; i < got.count; i++) {
-		bool same = elem_is_float(got.elem) ? close_enough(got.f[i], expected.f[i], c->settings)
-					       : got.i[i] == expected.i[i];
+		bool same = elem_is_float(got.elem)
+					    ? close_enough(got.f[i], expected.f[i], c->settings)
+					    : got.i[i] == expected.i[i];
 		first = first < 0 && !same ? i : first;
 		number += !same;
 	}

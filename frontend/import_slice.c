@@ -163,8 +163,8 @@ void import_slice_attributes(struct import *n)
 		import_invalid(n, "starts, ends and axes differ in length");
 		return;
 	}
-	struct cuts cuts = {compose_dims(n, from, count), compose_dims(n, to, count), n_axes ? axis : NULL,
-			    NULL, count};
+	struct cuts cuts = {compose_dims(n, from, count), compose_dims(n, to, count),
+			    n_axes ? axis : NULL, NULL, count};
 	slice(n, &cuts);
 }
 
