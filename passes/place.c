@@ -15,6 +15,7 @@ struct placement {
 	const struct machine *machine;
 	const struct node **into; /* by id: the concat or pad it is written into */
 	bool *dense;		  /* by id: some reader is a view */
+	bool *channels;		  /* by id: some reader wants channels next to each other */
 	uint32_t *writers;	  /* by id: concats and pads that read it */
 	int32_t *output;	  /* by id: graph output number, or -1 */
 };
@@ -50,6 +51,12 @@ static bool takes_parts(const struct node *n)
 	return true;
 }
 
+/* Windows have their lanes along dimension 1 of operand 0, which prepare.c has put there. */
+static bool reads_channels(const struct node *n)
+{
+	return op_info[n->op].kind == KIND_window || op_info[n->op].kind == KIND_conv;
+}
+
 static void survey(struct placement *s)
 {
 	const struct graph *g = s->p->graph;
@@ -63,6 +70,7 @@ static void survey(struct placement *s)
 			if (view || op_info[n->op].kind == KIND_region ||
 			    op_info[n->op].kind == KIND_call)
 				s->dense[id] = true;
+			s->channels[id] |= reads_channels(n) && k == 0;
 			if (takes_parts(n) && (n->op == OP_concat || k == 0)) {
 				s->writers[id]++;
 				s->into[id] = n;
@@ -82,6 +90,7 @@ static bool written_in_place(const struct placement *s, const struct node *n)
 	return into && is_root(s, n) && s->writers[n->id] == 1 && !s->dense[n->id] &&
 	       s->output[n->id] < 0 && kind != KIND_call && kind != KIND_region &&
 	       kind != KIND_tuple &&
+	       (!s->channels[n->id] || dim_is(s->p->view[into->id].stride[1], 1)) &&
 	       order_equal(&s->layout[n->id]->order, &s->layout[into->id]->order, n->type.rank);
 }
 
@@ -440,6 +449,7 @@ bool place(struct program *p, struct layout *const *layout, const struct groups 
 	struct placement s = {.p = p, .layout = layout, .groups = groups, .machine = machine};
 	s.into = arena_new(a, const struct node *, n);
 	s.dense = arena_new(a, bool, n);
+	s.channels = arena_new(a, bool, n);
 	s.writers = arena_new(a, uint32_t, n);
 	s.output = arena_new(a, int32_t, n);
 	p->view = arena_new(a, struct view, n);
