@@ -26,6 +26,19 @@ static bool wrong_port(const struct port *port, enum normc_status status, const 
 			  port->index, port->proto->name, what);
 }
 
+/* Whether no earlier port of the kind ("input", "output") has this name; else after a report. */
+static bool name_is_new(struct importer *s, struct names *seen, const char *kind,
+			const char *name, size_t index)
+{
+	void **slot = names_slot(seen, name);
+	if (*slot)
+		return diag_error(s->context->diag, (struct loc){0}, NORMC_INVALID,
+				  "%s %zu and %s %zu have the same name, '%.200s'", kind,
+				  (size_t)(uintptr_t)*slot - 1, kind, index, name);
+	*slot = (void *)(uintptr_t)(index + 1);
+	return true;
+}
+
 /* Finds "name=value" and reads the value. */
 static bool find_fixed(struct fixed *fixed, const char *name, int64_t *value)
 {
@@ -75,6 +88,11 @@ static bool read_shape(const struct port *port, const Onnx__TensorShapeProto *sh
 		bool number = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
 		bool name = d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
 			    d->dim_param;
+		if (number && d->dim_value < -1)
+			return diag_error(port->s->context->diag, (struct loc){0}, NORMC_INVALID,
+					  "input %u, '%.200s', has extent %lld in dimension %u",
+					  port->index, port->proto->name, (long long)d->dim_value,
+					  i);
 		if (number && d->dim_value >= 0) /* some exporters write -1 for an unknown extent */
 			type->dim[i] = dim_const(port->s->context->dims, d->dim_value);
 		else
@@ -143,6 +161,7 @@ bool import_graph_inputs(struct importer *s, const Onnx__GraphProto *graph, cons
 	struct diag *diag = s->context->diag;
 	struct fixed fixed = {.text = text};
 	uint32_t errors = diag->errors;
+	struct names *seen = names_new(s->context->arena);
 	size_t n = 0;
 	while (text && text[n])
 		n++;
@@ -153,7 +172,7 @@ bool import_graph_inputs(struct importer *s, const Onnx__GraphProto *graph, cons
 		struct port port = {s, graph->input[i], i, &fixed};
 		if (!port.proto->name || !*port.proto->name)
 			diag_error(diag, (struct loc){0}, NORMC_INVALID, "input %u has no name", i);
-		else
+		else if (name_is_new(s, seen, "input", port.proto->name, i))
 			read_input(&port);
 	}
 	for (size_t i = 0; i < n; i++)
@@ -212,9 +231,12 @@ bool import_graph_outputs(struct importer *s, const Onnx__GraphProto *graph)
 	struct diag *diag = s->context->diag;
 	if (!graph->n_output)
 		return diag_error(diag, (struct loc){0}, NORMC_INVALID, "the model has no outputs");
+	struct names *seen = names_new(s->context->arena);
 	for (size_t i = 0; i < graph->n_output; i++) {
 		const Onnx__ValueInfoProto *proto = graph->output[i];
 		const char *name = proto->name ? proto->name : "";
+		if (!name_is_new(s, seen, "output", name, i))
+			return false;
 		struct node *node = scope_find(s, s->scope, name);
 		if (!node)
 			return diag_error(diag, (struct loc){0}, NORMC_INVALID,

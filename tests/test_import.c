@@ -306,6 +306,9 @@ static void wrong_models(void **state)
 	bad("undefined", NULL, NORMC_INVALID, "node 0 'first' (Add, opset 17): operand 1, 'later'");
 	bad("twice", NULL, NORMC_INVALID,
 	    "node 1 'second' (Abs, opset 17): the value 'y' is defined twice");
+	bad("two_inputs", NULL, NORMC_INVALID, "input 0 and input 1 have the same name, 'x'");
+	bad("two_outputs", NULL, NORMC_INVALID, "output 0 and output 1 have the same name, 'y'");
+	bad("negative", NULL, NORMC_INVALID, "input 0, 'x', has extent -7 in dimension 1");
 }
 
 static void unsupported_models(void **state)

@@ -148,6 +148,17 @@ def wrong():
     write('typo', graph([node('Softmaxx', ['x'], ['y'], '/encoder/a')], *ports))
     write('too_old', graph([node('Gelu', ['x'], ['y'], 'g')], *ports), opset=17)
     write('opset6', graph([node('Neg', ['x'], ['y'])], *ports), opset=6)
+    twins = [value('x', F32, [2]), value('x', F32, [2])]
+    write('two_inputs', graph([node('Neg', ['x'], ['y'])], twins, ports[1]))
+    write('two_outputs', graph([node('Neg', ['x'], ['y'])], ports[0], 2 * ports[1]))
+    write('negative', graph([node('Neg', ['x'], ['y'])], [value('x', F32, [4, -7])],
+                            [value('y', F32, [4, None])]))
+    write('bad_index', graph([node('Gather', ['x', 'i'], ['y'], 'pick')],
+                             [value('x', F32, [2, 3]), value('i', I64, [1])],
+                             [value('y', F32, [1, 3])]))
+    write('unequal', graph([node('Add', ['x', 'z'], ['y'], 'sum')],
+                           [value('x', F32, ['N', 3]), value('z', F32, ['M', 3])],
+                           [value('y', F32, ['N', 3])]))
     write('strings', graph([node('Identity', ['x'], ['y'])], [value('x', TensorProto.STRING, [2])],
                            [value('y', TensorProto.STRING, [2])]))
 
