@@ -1,6 +1,8 @@
 /* Sessions: solve the unknown dimensions from the inputs, provide the memory that the plan asks
  * for, run. All memory is taken in normc_session_new and normc_session_bind; normc_run only fills a
  * frame. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -212,15 +214,62 @@ static enum normc_status check_extents(const struct normc_session *session, uint
 	return NORMC_OK;
 }
 
+/* A text that is cut off where its space ends. */
+struct text {
+	char space[400];
+	size_t n;
+};
+
+static void add_text(struct text *text, const char *format, ...)
+{
+	size_t left = sizeof(text->space) - text->n;
+	va_list arguments;
+	int added;
+
+	va_start(arguments, format);
+	added = vsnprintf(text->space + text->n, left, format, arguments);
+	va_end(arguments);
+	if (added > 0)
+		text->n += (size_t)added < left ? (size_t)added : left - 1;
+}
+
+/* The code knows that the shapes do not fit each other, but not why: tells what they are. */
+static enum normc_status refuse_shapes(const struct normc_session *session,
+				       const struct normc_tensor *in, struct normc_error *error)
+{
+	const struct normc_desc *desc = desc_of(session);
+	const struct normc_desc_symbol *symbol = symbols_of(desc);
+	struct text text = {.n = 0};
+
+	for (uint32_t i = 0; i < desc->n_symbols; i++, symbol++) {
+		const char *name = normc_desc_string(desc, symbol->name);
+
+		if (name[0])
+			add_text(&text, "%s%s = %lld", text.n ? ", " : "with ", name,
+				 (long long)session->symbols[i]);
+	}
+	for (uint32_t i = 0; i < desc->n_inputs; i++) {
+		add_text(&text, "%s%s[", i ? ", " : text.n ? ", of inputs " : "of inputs ",
+			 session->program->inputs[i].name);
+		for (int32_t d = 0; d < in[i].rank; d++)
+			add_text(&text, "%s%lld", d ? "," : "", (long long)in[i].dim[d]);
+		add_text(&text, "]");
+	}
+	return normc_error_set(error, NORMC_USAGE,
+			       "extents that the model takes to be equal differ, or one is negative or "
+			       "too large: %s",
+			       text.space);
+}
+
 /* Asks the code for the shapes of the outputs. */
-static enum normc_status fill_outputs(struct normc_session *session, struct normc_error *error)
+static enum normc_status fill_outputs(struct normc_session *session, const struct normc_tensor *in,
+				      struct normc_error *error)
 {
 	const struct normc_program *program = session->program;
 	const int64_t *dim = session->dims;
 
 	if (program->module.dims(session->symbols, session->dims))
-		return normc_error_set(error, NORMC_USAGE,
-				       "the model cannot take inputs of these shapes");
+		return refuse_shapes(session, in, error);
 	for (uint32_t i = 0; i < desc_of(session)->n_outputs; i++) {
 		const struct normc_port *port = &program->outputs[i];
 		struct normc_tensor *out = &session->out[i];
@@ -292,7 +341,7 @@ enum normc_status normc_session_bind(struct normc_session *session, const struct
 	session->bound = 0;
 	status = bind_inputs(session, in, error);
 	if (!status)
-		status = fill_outputs(session, error);
+		status = fill_outputs(session, in, error);
 	if (!status)
 		status = provide_memory(session, error);
 	if (status)
