@@ -57,11 +57,11 @@ static const struct option options[] = {
 		 "the same after all rewrites"},
 		{"rtol", 0, "X", CHECK, REAL, FIELD(rtol), "relative tolerance; default: 1e-3"},
 		{"atol", 0, "X", CHECK, REAL, FIELD(atol), "absolute tolerance; default: 1e-7"},
-		{"limit", 0, "SECONDS", CHECK, WHOLE, FIELD(limit),
-		 "time for one case; default: 60"},
+		{"limit", 0, "SECONDS", CHECK | RUN | BENCH, WHOLE, FIELD(limit),
+		 "time for a case of check (default: 60) or for all runs (default: 0, no limit)"},
 		{"quiet", 'q', NULL, CHECK, FLAG, FIELD(quiet), "only lines that are not `pass`"},
 		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs),
-		 "number of timed runs; default: two seconds' worth"},
+		 "number of timed runs; default: 0, two seconds' worth"},
 		{"seed", 0, "N", BENCH, WHOLE, FIELD(seed),
 		 "seed of the made-up inputs; default: 1"},
 		{"profile", 0, NULL, BENCH | COMPILE, FLAG, FIELD(profile),
@@ -71,7 +71,7 @@ static const struct option options[] = {
 		{"kernels", 0, NULL, INSPECT, FLAG, FIELD(kernels),
 		 "print kernels, buffers and the memory plan"},
 		{"passes", 0, "-NAME,-NAME,...", MODEL | CHECK, TEXT, FIELD(passes),
-		 "leave passes out"},
+		 "leave passes out (listed below)"},
 		{"dump-after", 0, "PASS", MODEL, TEXT, FIELD(dump_after),
 		 "print the graph after a pass"},
 		{"verify", 0, NULL, MODEL | CHECK, FLAG, FIELD(verify),
@@ -172,6 +172,14 @@ void print_text(void *user, const char *text)
 	fputs(text, stdout);
 }
 
+static void print_passes(FILE *file)
+{
+	const char *name, *help;
+	fputs("\nPasses:\n", file);
+	for (uint32_t i = 0; pass_describe(i, &name, &help); i++)
+		fprintf(file, "  %-10s %s\n", name, help);
+}
+
 void command_help(const struct command *command)
 {
 	printf("%s\n\n%s\nOptions:\n", command->usage, command->about);
@@ -186,6 +194,8 @@ void command_help(const struct command *command)
 			 o->value ? o->value : "");
 		printf("  %-28s %s\n", left, o->help);
 	}
+	if (command_bit(command) & (MODEL | CHECK))
+		print_passes(stdout);
 }
 
 /* ---- reading ---- */
@@ -305,10 +315,8 @@ static bool is_pass(const char *name, size_t length)
 
 static enum normc_status unknown_pass(const char *option, const char *given)
 {
-	const char *name, *help;
-	complain(NORMC_USAGE, "--%s: '%s' is no pass; the passes are:", option, given);
-	for (uint32_t i = 0; pass_describe(i, &name, &help); i++)
-		fprintf(stderr, "  %-10s %s\n", name, help);
+	complain(NORMC_USAGE, "--%s: '%s' is no pass", option, given);
+	print_passes(stderr);
 	return NORMC_USAGE;
 }
 
@@ -356,7 +364,7 @@ enum normc_status settings_read(struct settings *s, const struct command *comman
 	bool options_end = false;
 	*s = (struct settings){.rtol = 1e-3,
 			       .atol = 1e-7,
-			       .limit = 60,
+			       .limit = command->run == command_check ? 60 : 0,
 			       .seed = 1,
 			       .threads = command->run == command_check ? 1 : 0};
 	*help = false;

@@ -63,6 +63,9 @@ void print_text(void *user, const char *text);
 enum normc_status in_child(const char *what, enum normc_status (*work)(void *user), void *user);
 /* In a child: LLVM's fatal errors become NORMC_BUG. */
 void catch_fatal_errors(void);
+/* Ends the program with NORMC_LIMIT after so many seconds (0: never) unless it is called again. No
+ * temporary folder may be left then. */
+void limit_time(double seconds);
 
 /* ---- command_model.c: a model that can be run, compiled or interpreted ---- */
 

@@ -272,10 +272,12 @@ static enum normc_status bench(struct runner *r, const struct settings *s, struc
 
 	if (!times.ms)
 		return complain(NORMC_LIMIT, "out of memory");
+	limit_time(s->limit);
 	if (!status && (status = runner_run(r, in, out, &error)))
 		complain(status, "%s", error.text);
 	if (!status)
 		status = measure(r, s, in, out, &times);
+	limit_time(0);
 	if (!status)
 		status = report(s, r, &times);
 	free(times.ms);

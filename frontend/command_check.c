@@ -5,6 +5,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -192,16 +194,18 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Waits for the verdict; false if the child ends without one or time is up. */
+/* Waits for the verdict, without end if `seconds` is 0; false if the child ends without one or time
+ * is up. */
 static bool receive(int pipe_end, double seconds, struct verdict *v, bool *late)
 {
-	double end = now() + seconds;
+	double end = seconds > 0 ? now() + seconds : HUGE_VAL;
 	size_t n = 0;
 	*late = false;
 	while (n < sizeof *v) {
 		double left = end - now();
 		struct pollfd wait = {.fd = pipe_end, .events = POLLIN};
-		int ready = left > 0 ? poll(&wait, 1, (int)(left * 1000) + 1) : 0;
+		int milliseconds = left < 1e6 ? (int)(left * 1000) + 1 : INT_MAX;
+		int ready = left > 0 ? poll(&wait, 1, milliseconds) : 0;
 		if (ready < 0 && errno == EINTR)
 			continue;
 		*late = ready == 0;

@@ -1,9 +1,11 @@
-/* Work in a child process, so that LLVM may end it and a crash is only a message. */
+/* Work in a child process, so that LLVM may end it and a crash is only a message; and the time
+ * limit of a run, which ends the whole program. */
 #define _GNU_SOURCE
 #include "command.h"
 
 #include <errno.h>
 #include <llvm-c/ErrorHandling.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,4 +54,19 @@ enum normc_status in_child(const char *what, enum normc_status (*work)(void *use
 			return complain(NORMC_BUG, "cannot wait for a process: %s",
 					strerrordesc_np(errno));
 	return judge(what, status);
+}
+
+static void time_is_up(int number)
+{
+	static const char text[] = "normc: error: the run takes longer than --limit allows\n";
+	(void)number;
+	ssize_t told = write(STDERR_FILENO, text, sizeof text - 1);
+	(void)told; /* the exit code tells it too */
+	_exit(NORMC_LIMIT);
+}
+
+void limit_time(double seconds)
+{
+	signal(SIGALRM, time_is_up);
+	alarm((unsigned)seconds);
 }

@@ -127,7 +127,9 @@ static enum normc_status run_once(struct runner *r, const struct settings *s)
 	if (!status)
 		status = read_inputs(r, s, in);
 	if (!status) {
+		limit_time(s->limit);
 		status = runner_run(r, in, out, &error);
+		limit_time(0);
 		if (status && !r->interpreter)
 			complain(status, "%s", error.text);
 	}

@@ -121,6 +121,17 @@ def loops():
                         [value('end', F32, [2]), value('y', F32, [2, 'T'])]))
 
 
+def endless():
+    """A loop without a trip count whose condition stays true."""
+    body = helper.make_graph([node('Identity', ['go'], ['on']), node('Neg', ['v'], ['w'])], 'body',
+                             [value('i', I64, []), value('go', TensorProto.BOOL, []),
+                              value('v', F32, [])],
+                             [value('on', TensorProto.BOOL, []), value('w', F32, [])])
+    loop = node('Loop', ['', 'true', 'x'], ['y'], 'loop', body=body)
+    write('endless', graph([loop], [value('x', F32, [])], [value('y', F32, [])],
+                           [tensor('true', numpy.bool_(True))]))
+
+
 def shapes():
     """What exporters write: the batch is taken from the shape, the rest is constant."""
     nodes = [node('Shape', ['x'], ['shape']), node('Gather', ['shape', 'zero'], ['n']),
@@ -163,5 +174,5 @@ def wrong():
                            [value('y', TensorProto.STRING, [2])]))
 
 
-for make in (constants, functions, exponential, branches, loops, shapes, wrong):
+for make in (constants, functions, exponential, branches, loops, endless, shapes, wrong):
     make()
