@@ -19,6 +19,45 @@ static bool io_error(struct diag *diag, const char *what, const char *path)
 			  strerrordesc_np(errno));
 }
 
+/* What a file is that cannot be a model or tensor, by its beginning: NULL if it can. */
+static const char *other_kind(const ProtobufCBinaryData *file)
+{
+	static const struct {
+		const char *start, *kind;
+	} kinds[] = {
+			{"\x7f" "ELF", "a compiled program or library (ELF); only `run` and `bench` "
+				"take those, with names that end in .so"},
+			{"PK\x03\x04", "a zip or .npz archive"},
+			{"PK\x05\x06", "an empty zip archive"},
+			{"\x93NUMPY", "a .npy file"},
+			{"\x1f\x8b", "compressed by gzip; unpack it first"},
+			{"\x89HDF", "an HDF5 file"},
+			{"version https://git-lfs", "a pointer of Git LFS; the file itself was not fetched"},
+	};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		size_t n = strlen(kinds[i].start);
+		if (file->len >= n && !memcmp(file->data, kinds[i].start, n))
+			return kinds[i].kind;
+	}
+	for (size_t i = 0; i < file->len && i < 64; i++)
+		if (file->data[i] != '\t' && file->data[i] != '\n' && file->data[i] != '\r' &&
+		    (file->data[i] < ' ' || file->data[i] > '~'))
+			return NULL;
+	return file->len < 16 ? NULL : "text";
+}
+
+/* wire_unpack with a message that says what the file is instead. */
+static void *unpack(struct arena *arena, struct diag *diag, const ProtobufCMessageDescriptor *type,
+		    ProtobufCBinaryData file)
+{
+	struct diag quiet = {.file = diag->file};
+	const char *kind = other_kind(&file);
+	void *proto = wire_unpack(arena, kind ? &quiet : diag, type, file);
+	if (!proto && kind)
+		diag_error(diag, (struct loc){0}, quiet.status, "not a valid ONNX file but %s", kind);
+	return proto;
+}
+
 /* Maps a whole regular file; false after a report. */
 static bool map_file(struct diag *diag, const char *path, ProtobufCBinaryData *file)
 {
@@ -57,7 +96,7 @@ static struct model *model_new(struct arena *arena, struct diag *diag, const str
 	model->folder = start->folder ? arena_string(arena, start->folder) : NULL;
 	/* protobuf-c's type lacks const, but the walk only reads */
 	ProtobufCBinaryData file = {start->n_bytes, (uint8_t *)(uintptr_t)start->bytes};
-	model->proto = wire_unpack(arena, diag, &onnx__model_proto__descriptor, file);
+	model->proto = unpack(arena, diag, &onnx__model_proto__descriptor, file);
 	return model->proto ? model : NULL;
 }
 
@@ -138,7 +177,7 @@ bool load_tensor_file(struct arena *arena, struct diag *diag, const char *path,
 	if (!setjmp(here)) {
 		struct model whole = {.arena = arena, .path = path, .n_bytes = file.len};
 		whole.bytes = arena_copy(arena, file.data, file.len);
-		const void *proto = wire_unpack(arena, diag, &onnx__tensor_proto__descriptor, file);
+		const void *proto = unpack(arena, diag, &onnx__tensor_proto__descriptor, file);
 		ok = proto && load_tensor(&whole, diag, (struct loc){0}, proto, out);
 		spent = false;
 	}

@@ -76,6 +76,8 @@ static void test_help(void **state)
 		assert_says(place->out, "Options:");
 		assert_string_equal(place->err, "");
 	}
+	assert_int_equal(run_normc(place, "inspect", "--help"), 0);
+	assert_says(place->out, "fold_norm "); /* passes for --passes */
 	assert_int_equal(run_normc(place, "--version"), 0);
 	assert_says(place->out, "normc ");
 }
@@ -126,9 +128,16 @@ static void test_bad_models(void **state)
 {
 	struct place *place = *state;
 	write_file(place, "m.onnx", "this is no model", 16);
-	assert_int_equal(run_normc(place, "inspect", "m.onnx"), 3);
 	assert_int_equal(run_normc(place, "inspect", "none.onnx"), 5);
 	assert_says(place->err, "none.onnx");
+	assert_int_equal(run_normc(place, "inspect", "m.onnx"), 3);
+	assert_says(place->err, "not a valid ONNX file but text");
+	write_file(place, "m.onnx", "PK\x03\x04....", 8);
+	assert_int_equal(run_normc(place, "run", "m.onnx"), 3);
+	assert_says(place->err, "zip");
+	write_file(place, "m.so", "\x7f" "ELF....", 8);
+	assert_int_equal(run_normc(place, "inspect", "m.so"), 3);
+	assert_says(place->err, "compiled");
 	write_model(place, "Frobnicate", "x", "y");
 	assert_int_equal(run_normc(place, "inspect", "m.onnx"), 4);
 	assert_says(place->err, "the_node");

@@ -76,6 +76,36 @@ static void test_run(void **state)
 	expect_output(place);
 }
 
+/* What a run refuses: it names the kernel, the shapes, or the option. */
+static void test_refused_runs(void **state)
+{
+	static const float rows[12];
+	static const int64_t seven = 7;
+	struct place *place = *state;
+	struct bytes tensor;
+	make_tensor(&tensor, "x", rows, 2);
+	write_file(place, "x2.pb", tensor.data, tensor.n);
+	make_tensor(&tensor, "z", rows, 4);
+	write_file(place, "x4.pb", tensor.data, tensor.n);
+	tensor.n = 0;
+	put_integer(&tensor, 1, 1);
+	put_integer(&tensor, 2, 7);
+	put_bytes(&tensor, 9, &seven, sizeof seven);
+	write_file(place, "i.pb", tensor.data, tensor.n);
+	assert_int_equal(run_normc(place, "run", NORMC_SOURCE_DIR "/tests/data/bad_index.onnx",
+				   "-i", "x=x2.pb", "-i", "i=i.pb"),
+			 3);
+	assert_says(place->err, "kernel n0_gather (node 0): a value in the data");
+	assert_int_equal(run_normc(place, "run", NORMC_SOURCE_DIR "/tests/data/unequal.onnx", "-i",
+				   "x=x2.pb", "-i", "z=x4.pb"),
+			 2);
+	assert_says(place->err, "with N = 2, M = 4, of inputs x[2,3], z[4,3]");
+	assert_int_equal(run_normc(place, "bench", NORMC_SOURCE_DIR "/tests/data/endless.onnx",
+				   "--limit", "1"),
+			 6);
+	assert_says(place->err, "--limit");
+}
+
 static void test_shared_library(void **state)
 {
 	struct place *place = *state;
@@ -272,6 +302,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test_setup_teardown(test_run, compile_setup, place_free),
+			cmocka_unit_test_setup_teardown(test_refused_runs, compile_setup,
+							place_free),
 			cmocka_unit_test_setup_teardown(test_shared_library, compile_setup,
 							place_free),
 			cmocka_unit_test_setup_teardown(test_archive_and_header, compile_setup,
