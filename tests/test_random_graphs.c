@@ -207,6 +207,8 @@ static struct node *make_pad(struct pool *p, struct node *a)
 	struct attr_pad attr = {.mode = chance(p->m, 3) ? (enum pad_mode)below(p->m, 4) : 0};
 	for (int32_t i = 0; i < a->type.rank; i++) {
 		bool crop = least_extent(a->type.dim[i]) > 3 && chance(p->m, 8);
+		if (least_extent(a->type.dim[i]) < 1)
+			attr.mode = PAD_CONSTANT; /* there is nothing to repeat */
 		attr.before[i] = fixed(p->m, crop ? -1 : below(p->m, 2));
 		attr.after[i] = fixed(p->m, crop ? 0 : below(p->m, 3));
 	}
