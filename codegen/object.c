@@ -132,11 +132,11 @@ static bool write_code(struct emitted *emitted, enum codegen_form form, const ch
 		failed = LLVMTargetMachineEmitToFile(
 				emitted->target->machine, emitted->module, path,
 				form == CODEGEN_OBJECT ? LLVMObjectFile : LLVMAssemblyFile, &text);
-	if (failed)
-		diag_error(emitted->diag, (struct loc){0}, NORMC_IO, "%s: %.300s", path, text);
-	if (failed)
-		LLVMDisposeMessage(text);
-	return !failed;
+	if (!failed)
+		return true;
+	diag_error(emitted->diag, (struct loc){0}, NORMC_IO, "%s: %.300s", path, text);
+	LLVMDisposeMessage(text);
+	return false;
 }
 
 bool emitted_write(struct emitted *emitted, enum codegen_form form, const char *path,

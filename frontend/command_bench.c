@@ -141,7 +141,7 @@ static enum normc_status measure(struct runner *r, const struct settings *s,
 				 struct times *times)
 {
 	struct normc_error error = {0};
-	double begin = now(), start = begin;
+	double begin = now();
 	size_t wanted = s->runs > 0 ? (size_t)s->runs : MOST_RUNS;
 	enum normc_status status = NORMC_OK;
 
@@ -150,7 +150,7 @@ static enum normc_status measure(struct runner *r, const struct settings *s,
 	for (begin = now(); !status && times->n < wanted && times->n < MOST_RUNS; times->n++) {
 		if (s->runs <= 0 && times->n >= FEWEST_RUNS && now() - begin > measure_ms)
 			break;
-		start = now();
+		double start = now();
 		status = normc_run(r->session, in, out, &error);
 		times->ms[times->n] = now() - start;
 	}

@@ -15,7 +15,6 @@ enum { MOST_FUSED = 64 };
 enum role { ROLE_NONE, ROLE_EPILOGUE, ROLE_PROLOGUE };
 
 struct fuse {
-	const struct graph *g;
 	struct layout *const *layout;
 	struct groups groups;
 	const struct node **offer; /* by id: the only kernel among the readers so far */
@@ -113,7 +112,7 @@ struct groups fuse(const struct graph *g, struct layout *const *layout)
 {
 	struct arena *a = g->context->arena;
 	uint32_t n = g->n_nodes + 1;
-	struct fuse f = {.g = g, .layout = layout};
+	struct fuse f = {.layout = layout};
 	f.groups.root = arena_new(a, const struct node *, n);
 	f.groups.anchor = arena_new(a, const struct node *, n);
 	f.offer = arena_new(a, const struct node *, n);
