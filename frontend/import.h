@@ -70,6 +70,12 @@ void import_unsupported(struct import *n, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
 void import_invalid(struct import *n, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
+/* Whether a number that the model gives, `what`, lies in [least, most]; else after a report.  The
+ * second one is for numbers that may be larger but for a limit of ours, and exits with 6 then. */
+bool import_in_range(struct import *n, const char *what, int64_t value, int64_t least,
+		     int64_t most);
+bool import_in_limit(struct import *n, const char *what, int64_t value, int64_t least,
+		     int64_t most);
 
 /* Region attribute (If, Loop, Scan): imports sub-graph attribute `name` as a closed region.
  * `params` gives the values bound to the sub-graph's own inputs (their types and what is tracked;

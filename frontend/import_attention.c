@@ -177,7 +177,8 @@ static struct node *probabilities(struct attention *a, struct node *scores)
 	int64_t precision = import_int(n, "softmax_precision", a->q->type.elem);
 	if (precision != NORMC_F32 && precision != NORMC_F16 && precision != NORMC_F64 &&
 	    precision != NORMC_BF16) {
-		import_invalid(n, "softmax_precision is %lld", (long long)precision);
+		import_invalid(n, "softmax_precision is %lld; 1, 10, 11 and 16 are possible",
+			       (long long)precision);
 		return graph_poison(g);
 	}
 	struct node *p = build_softmax(g, build_cast(g, scores, (enum normc_elem)precision), 3,
@@ -220,9 +221,7 @@ static struct node *attend(struct attention *a, double cap)
 		step[2] = build_where(g, a->allowed, step[2],
 				      compose_number(g, step[2], -INFINITY));
 	step[3] = probabilities(a, step[2]);
-	if (mode < 0 || mode > 3)
-		import_invalid(a->import, "qk_matmul_output_mode is %lld", (long long)mode);
-	else
+	if (import_in_range(a->import, "qk_matmul_output_mode", mode, 0, 3))
 		import_out(a->import, 3, step[mode]);
 	return heads_matmul(a, step[3], a->v);
 }

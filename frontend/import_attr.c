@@ -55,6 +55,32 @@ void import_invalid(struct import *n, const char *format, ...)
 	report(n, NORMC_INVALID, text);
 }
 
+bool import_in_range(struct import *n, const char *what, int64_t value, int64_t least,
+		     int64_t most)
+{
+	if (value >= least && value <= most)
+		return true;
+	if (most == INT64_MAX)
+		import_invalid(n, "%s is %lld; it must be at least %lld", what, (long long)value,
+			       (long long)least);
+	else
+		import_invalid(n, "%s is %lld; %lld to %lld is possible", what, (long long)value,
+			       (long long)least, (long long)most);
+	return false;
+}
+
+bool import_in_limit(struct import *n, const char *what, int64_t value, int64_t least,
+		     int64_t most)
+{
+	if (!import_in_range(n, what, value, least, INT64_MAX))
+		return false;
+	if (value <= most)
+		return true;
+	return diag_error(n->g->context->diag, n->g->at, NORMC_LIMIT,
+			  "%s is %lld; at most %lld is supported", what, (long long)value,
+			  (long long)most);
+}
+
 const Onnx__AttributeProto *import_attribute(struct import *n, const char *name)
 {
 	const Onnx__NodeProto *proto = n->proto;

@@ -373,10 +373,8 @@ void import_scan(struct import *n)
 	struct loop l = {.n = n, .start = n->in};
 	struct scan_list inputs, outputs;
 	int64_t n_inputs = import_int(n, "num_scan_inputs", 0);
-	if (n_inputs < 1 || n_inputs > n->n_in) {
-		import_invalid(n, "num_scan_inputs is %lld", (long long)n_inputs);
+	if (!import_in_range(n, "num_scan_inputs", n_inputs, 1, n->n_in))
 		return;
-	}
 	l.n_carried = n->n_in - (uint32_t)n_inputs;
 	l.n_scanned = n->n_out > l.n_carried ? n->n_out - l.n_carried : 0;
 	if (!read_scan_list(n, "scan_input_axes", "scan_input_directions", (uint32_t)n_inputs,

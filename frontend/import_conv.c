@@ -7,10 +7,7 @@
 static int64_t read_groups(struct import *n)
 {
 	int64_t groups = import_int(n, "group", 1);
-	if (groups >= 1 && groups <= WINDOW_MAX)
-		return groups;
-	import_invalid(n, "group is %lld", (long long)groups);
-	return 1;
+	return import_in_limit(n, "group", groups, 1, WINDOW_MAX) ? groups : 1;
 }
 
 static struct node *add_bias(struct import *n, struct node *y, uint32_t operand)

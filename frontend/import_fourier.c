@@ -29,7 +29,8 @@ static bool read_dft_axis(struct import *n, int32_t rank, int32_t *axis)
 		*axis = import_axis(n, given, rank);
 	if (rank >= 2 && *axis < rank - 1)
 		return true;
-	import_invalid(n, "axis %lld for rank %d", (long long)given, rank);
+	import_invalid(n, "axis %lld is not possible for rank %d; the last axis is the complex one",
+		       (long long)given, rank);
 	return false;
 }
 
@@ -49,10 +50,8 @@ void import_dft(struct import *n)
 	bool real = onesided && inverse; /* the result has no imaginary part */
 	if (!read_number(n, 1, real ? 2 * (extent->value - 1) : extent->value, &length))
 		return;
-	if (length < 1 || length > INT32_MAX) {
-		import_invalid(n, "dft_length is %lld", (long long)length);
+	if (!import_in_limit(n, "dft_length", length, 1, INT32_MAX))
 		return;
-	}
 	struct type t = x->type;
 	t.dim[axis] = compose_dim(n, onesided && !inverse ? length / 2 + 1 : length);
 	t.dim[t.rank - 1] = compose_dim(n, real ? 1 : 2);

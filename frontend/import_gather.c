@@ -144,10 +144,9 @@ void import_top_k(struct import *n)
 	}
 	const struct dim *extent = x->type.dim[ints[0]];
 	if (dim_is_const(k) &&
-	    (k->value < 0 || (dim_is_const(extent) && k->value > extent->value))) {
-		import_invalid(n, "k is %lld", (long long)k->value);
+	    !import_in_range(n, "k", k->value, 0,
+			     dim_is_const(extent) ? extent->value : INT64_MAX))
 		return;
-	}
 	struct type out[2] = {x->type, compose_type(x, NORMC_I64)};
 	out[0].dim[ints[0]] = out[1].dim[ints[0]] = k;
 	struct attr_call call = {.name = "topk", .n_out = 2, .out = out, .n_ints = 2, .ints = ints};

@@ -199,11 +199,9 @@ void import_group_norm(struct import *n)
 	int32_t rank = x->type.rank;
 	if (node_is_poison(x))
 		return;
-	if (groups < 1 || rank < 2 || rank == MAX_RANK) {
-		import_invalid(n, "num_groups is %lld, the input's rank %d", (long long)groups,
-			       rank);
+	if (!import_in_range(n, "num_groups", groups, 1, INT64_MAX) ||
+	    !import_in_range(n, "the input's rank", rank, 2, MAX_RANK - 1))
 		return;
-	}
 	const struct dim *split[MAX_RANK], *shape[MAX_RANK];
 	for (int32_t i = 0; i <= rank; i++) {
 		split[i] = i == 0 ? x->type.dim[0] : x->type.dim[i - (i > 1)];

@@ -59,10 +59,8 @@ static struct node *power_sum(struct import *n,
 	struct graph *g = n->g;
 	struct node *x = import_in(n, 0), *wide = compose_wide(g, x);
 	double p = (double)import_int(n, "p", 2);
-	if (p < 1) {
-		import_invalid(n, "p is %g", p);
+	if (!import_in_range(n, "p", import_int(n, "p", 2), 1, INT64_MAX))
 		return graph_poison(g);
-	}
 	struct node *y = compose_power(g, p == 2 ? wide : build_unary(g, OP_abs, wide), p);
 	return build_cast(g, compose_power(g, sum_of(n, y, user), 1 / p), x->type.elem);
 }
@@ -231,10 +229,8 @@ void import_lrn(struct import *n)
 			    import_float(n, "bias", 1)};
 	if (!spatial_axes(n, x, &axes))
 		return;
-	if (size < 1) {
-		import_invalid(n, "size is %lld", (long long)size);
+	if (!import_in_range(n, "size", size, 1, INT64_MAX))
 		return;
-	}
 	if (size > LRN_COMPOSED) {
 		struct attr_call call = {.name = "lrn",
 					 .n_out = 1,

@@ -55,10 +55,8 @@ static bool read_quantization(struct import *n, struct quantization *q)
 	q->zero = import_optional(n, 2);
 	if (node_is_poison(q->x) || node_is_poison(q->scale))
 		return false;
-	if (block < 0) {
-		import_invalid(n, "block_size is %lld", (long long)block);
+	if (!import_in_range(n, "block_size", block, 0, INT64_MAX))
 		return false;
-	}
 	q->scale_elem = q->scale->type.elem;
 	q->zero_elem = q->zero ? q->zero->type.elem : NORMC_ELEM_NONE;
 	int32_t axis = 0;

@@ -56,7 +56,7 @@ static const struct dim *scaled(struct import *n, const struct dim *extent, doub
 static bool set_scale(struct import *n, struct resize *r, int32_t axis, double scale)
 {
 	if (!(scale > 0)) {
-		import_invalid(n, "the scale is %g", scale);
+		import_invalid(n, "the scale is %g; it must be greater than 0", scale);
 		return false;
 	}
 	r->scale[axis] = scale;

@@ -115,7 +115,8 @@ static void cut(struct import *n, struct attr_slice *attr, int32_t axis, const s
 	const struct dim *extent = attr->extent[axis], *size;
 	int64_t step = cuts->step ? cuts->step[i] : 1;
 	if (step == 0 || step == INT64_MIN) {
-		import_invalid(n, "the step is %lld", (long long)step);
+		import_invalid(n, "the step is %lld; 0 and the least number are not possible",
+			       (long long)step);
 		return;
 	}
 	int64_t back = step < 0 ? -1 : 0; /* backwards, positions lie in [-1, extent - 1] */

@@ -1,6 +1,7 @@
 /* Kernel sizes, strides and padding of convolutions and pooling; see window.h. */
 #include "window.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool window_ints(struct import *n, const char *attribute, int32_t count, int64_t least,
@@ -13,11 +14,11 @@ bool window_ints(struct import *n, const char *attribute, int32_t count, int64_t
 		return false;
 	}
 	for (int32_t i = 0; i < count; i++) {
+		char what[80];
+		snprintf(what, sizeof what, "%s[%d]", attribute, (int)i);
 		out[i] = found ? value[i] : least;
-		if (out[i] < least || out[i] > WINDOW_MAX) {
-			import_invalid(n, "%s has element %lld", attribute, (long long)out[i]);
+		if (!import_in_limit(n, what, out[i], least, WINDOW_MAX))
 			return false;
-		}
 	}
 	return true;
 }
@@ -40,10 +41,8 @@ static bool read_kernel(struct import *n, struct node *weights, struct attr_pool
 			import_unsupported(n, "a kernel of unknown size");
 			return false;
 		}
-		if (k->value < 1 || k->value > WINDOW_MAX) {
-			import_invalid(n, "kernel size %lld", (long long)k->value);
+		if (!import_in_limit(n, "the weights' kernel size", k->value, 1, WINDOW_MAX))
 			return false;
-		}
 		w->kernel[i] = k->value;
 	}
 	int64_t stated[MAX_SPATIAL];
@@ -126,10 +125,13 @@ void window_pad(struct import *n, const struct node *x, struct attr_pool *w, boo
 		pad_same(n, x, w, upper);
 		return;
 	}
-	if (!strcmp(mode, "NOTSET") || !*mode)
-		window_ints(n, "pads", 2 * w->spatial, 0, pads);
-	else if (strcmp(mode, "VALID"))
-		import_invalid(n, "auto_pad '%s' is unknown", mode);
+	if (!strcmp(mode, "NOTSET") || !*mode) {
+		if (!window_ints(n, "pads", 2 * w->spatial, 0, pads))
+			memset(pads, 0, sizeof pads);
+	} else if (strcmp(mode, "VALID"))
+		import_invalid(n, "auto_pad '%s' is unknown; NOTSET, SAME_UPPER, SAME_LOWER and "
+			       "VALID are possible",
+			       mode);
 	for (int32_t i = 0; i < w->spatial; i++) {
 		w->before[i] = compose_dim(n, pads[i]);
 		w->after[i] = compose_dim(n, pads[i + w->spatial]);

@@ -32,9 +32,12 @@ static void report(struct diag *diag, struct loc loc, const char *severity, cons
 static void report_error(struct diag *diag, struct loc loc, enum normc_status status,
 			 const char *text)
 {
+	bool follows = loc.source && diag->errors && loc.source == diag->last;
+	diag->last = loc.source;
 	if (!diag->errors++)
 		diag->status = status;
-	report(diag, loc, "error", text);
+	if (!follows)
+		report(diag, loc, "error", text);
 }
 
 bool diag_error(struct diag *diag, struct loc loc, enum normc_status status, const char *format,

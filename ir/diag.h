@@ -5,7 +5,7 @@
  *
  * diag_error returns false, so that a check reads `return diag_error(...)`.  A wrong model or
  * argument is a diag_error; our own mistake is bug().  Errors are sticky: the first one decides the
- * status.
+ * status.  Of a node only the first of several errors in a row is shown: the others follow from it.
  */
 #ifndef NORMC_IR_DIAG_H
 #define NORMC_IR_DIAG_H
@@ -33,6 +33,7 @@ struct diag {
 	uint32_t n_sources;
 	uint32_t errors, warnings;
 	enum normc_status status; /* of the first error */
+	uint32_t last;		  /* source of the last error */
 	char first[500];	  /* text of the first error, with its place */
 	/* Receives every line; may be NULL. `severity` is "error", "warning" or "note". */
 	void (*sink)(void *user, const char *severity, const char *line);

@@ -308,7 +308,22 @@ static void wrong_models(void **state)
 	    "node 1 'second' (Abs, opset 17): the value 'y' is defined twice");
 	bad("two_inputs", NULL, NORMC_INVALID, "input 0 and input 1 have the same name, 'x'");
 	bad("two_outputs", NULL, NORMC_INVALID, "output 0 and output 1 have the same name, 'y'");
+	bad("no_groups", NULL, NORMC_INVALID,
+	    "node 0 'conv' (Conv, opset 17): group is 0; it must be at least 1");
+	bad("huge_kernel", NULL, NORMC_LIMIT, "kernel_shape[1] is 1099511627776; at most 16777216");
 	bad("negative", NULL, NORMC_INVALID, "input 0, 'x', has extent -7 in dimension 1");
+}
+
+/* What follows from a node's first error is not told. */
+static void one_message_for_a_node(void **state)
+{
+	struct fixture *f = fixture_open((size_t)1 << 28);
+	(void)state;
+	import(f, "bad_perm", NULL);
+	assert_null(f->g);
+	assert_non_null(strstr(f->lines, "axis 7 is out of range for rank 4"));
+	assert_ptr_equal(strchr(f->lines, '\n'), f->lines + strlen(f->lines) - 1);
+	fixture_close(f);
 }
 
 static void unsupported_models(void **state)
@@ -371,6 +386,7 @@ int main(void)
 			cmocka_unit_test(loops),
 			cmocka_unit_test(scans),
 			cmocka_unit_test(wrong_models),
+			cmocka_unit_test(one_message_for_a_node),
 			cmocka_unit_test(unsupported_models),
 			cmocka_unit_test(failing_memory),
 			cmocka_unit_test(small_budgets),

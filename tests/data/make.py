@@ -170,6 +170,13 @@ def wrong():
     write('unequal', graph([node('Add', ['x', 'z'], ['y'], 'sum')],
                            [value('x', F32, ['N', 3]), value('z', F32, ['M', 3])],
                            [value('y', F32, ['N', 3])]))
+    image, four = [value('x', F32, [1, 3, 8, 8])], [value('y', F32, [None] * 4)]
+    write('no_groups', graph([node('Conv', ['x', 'w'], ['y'], 'conv', group=0)], image, four,
+                             [tensor('w', numpy.zeros((4, 3, 3, 3), numpy.float32))]))
+    write('huge_kernel', graph([node('MaxPool', ['x'], ['y'], 'pool', kernel_shape=[2, 1 << 40])],
+                               image, four))
+    write('bad_perm', graph([node('Transpose', ['x'], ['y'], 'turn', perm=[0, 7, 1, 2])], image,
+                            four))
     write('strings', graph([node('Identity', ['x'], ['y'])], [value('x', TensorProto.STRING, [2])],
                            [value('y', TensorProto.STRING, [2])]))
 
