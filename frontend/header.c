@@ -252,8 +252,10 @@ static void print_functions(const struct header *h)
 	const char *symbol = h->c->codegen.symbol;
 	if (has_entry_points(h)) {
 		fprintf(h->file,
-			"/* Bytes of workspace that %s_run needs. */\nsize_t %s_workspace(", symbol,
-			symbol);
+			"/* Bytes of workspace that %s_run needs; SIZE_MAX if the model cannot "
+			"take\n * these extents, and then %s_run returns 2. */\n"
+			"size_t %s_workspace(",
+			symbol, symbol, symbol);
 		if (!print_extents(h))
 			fprintf(h->file, "void");
 		fprintf(h->file, ");\n\n");

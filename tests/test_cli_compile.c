@@ -139,6 +139,8 @@ static const char *const application =
 		"	if (model_run(2, x, y, workspace)) return 2;\n"
 		"	for (int i = 0; i < 6; i++)\n"
 		"		if (fabs((double)(y[i] - want[i])) > 1e-5) return 3;\n"
+		"	if (model_workspace(-1) != SIZE_MAX) return 4;\n"
+		"	if (model_run(-1, x, y, workspace) != 2) return 5;\n"
 		"	(void)model_module;\n"
 		"	return 0;\n"
 		"}\n";
@@ -152,6 +154,7 @@ static void test_archive_and_header(void **state)
 	assert_says(header, "int model_run(int64_t N, const float *int_, float *sum___0, void "
 			    "*workspace);");
 	assert_says(header, "f32[N,3]");
+	assert_says(header, "SIZE_MAX if the model cannot take");
 	write_file(place, "app.c", application, strlen(application));
 	const char *const c[] = {"cc",	    "-std=c11",	      "-Wall",	 "-Wextra", "-Wpedantic",
 				 "-Werror", SANITIZE "app.c", "model.a", "-o",	    "app",
