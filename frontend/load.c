@@ -25,14 +25,17 @@ static const char *other_kind(const ProtobufCBinaryData *file)
 	static const struct {
 		const char *start, *kind;
 	} kinds[] = {
-			{"\x7f" "ELF", "a compiled program or library (ELF); only `run` and `bench` "
-				"take those, with names that end in .so"},
+			{"\x7f"
+			 "ELF",
+			 "a compiled program or library (ELF); `run` and `bench` take those whose "
+			 "names end in .so"},
 			{"PK\x03\x04", "a zip or .npz archive"},
 			{"PK\x05\x06", "an empty zip archive"},
 			{"\x93NUMPY", "a .npy file"},
 			{"\x1f\x8b", "compressed by gzip; unpack it first"},
 			{"\x89HDF", "an HDF5 file"},
-			{"version https://git-lfs", "a pointer of Git LFS; the file itself was not fetched"},
+			{"version https://git-lfs",
+			 "a pointer of Git LFS; the file itself was not fetched"},
 	};
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		size_t n = strlen(kinds[i].start);
@@ -54,7 +57,8 @@ static void *unpack(struct arena *arena, struct diag *diag, const ProtobufCMessa
 	const char *kind = other_kind(&file);
 	void *proto = wire_unpack(arena, kind ? &quiet : diag, type, file);
 	if (!proto && kind)
-		diag_error(diag, (struct loc){0}, quiet.status, "not a valid ONNX file but %s", kind);
+		diag_error(diag, (struct loc){0}, quiet.status, "not a valid ONNX file but %s",
+			   kind);
 	return proto;
 }
 

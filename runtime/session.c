@@ -256,8 +256,8 @@ static enum normc_status refuse_shapes(const struct normc_session *session,
 		add_text(&text, "]");
 	}
 	return normc_error_set(error, NORMC_USAGE,
-			       "extents that the model takes to be equal differ, or one is negative or "
-			       "too large: %s",
+			       "extents that the model takes to be equal differ, or one is "
+			       "negative or too large: %s",
 			       text.space);
 }
 
