@@ -53,7 +53,7 @@ static inline bool compiled_files(struct graph *g, const struct compile_how *how
 {
 	struct codegen_options options = {.cpu = how->cpu, .symbol = "model"};
 	struct pass_options passes = {.verify = true};
-	char object[512], weights[512];
+	char object[600], weights[600];
 	struct emitted *emitted = NULL;
 	struct target *target = target_new(g->context->diag, &options);
 	assert_non_null(target);
