@@ -114,14 +114,22 @@ static void print_ports(struct compile *c)
 		print_type(c, g->output_names[i], &g->outputs[i]->type);
 }
 
-/* Elements of the live constants, sub-graphs included. */
+/* Shapes, indices and masks are no parameters, nor are numbers without dimensions, most of which the
+ * importer made. */
+static bool is_parameter(const struct node *node)
+{
+	return node->op == OP_constant && node->type.rank > 0 && node->type.elem != NORMC_I64 &&
+	       node->type.elem != NORMC_BOOL;
+}
+
+/* Elements of the live parameters, sub-graphs included. */
 static uint64_t count_parameters(const struct graph *g)
 {
 	const bool *live = graph_live(g);
 	uint64_t n = 0;
 	for (uint32_t i = 0; i < g->n_nodes; i++) {
 		const struct node *node = g->nodes[i];
-		if (node->op == OP_constant && live[i])
+		if (live[i] && is_parameter(node))
 			n += node->attr.data->bytes / normc_elem_size(node->type.elem);
 		for (int k = 0; live[i] && op_info[node->op].kind == KIND_region && k < 2; k++)
 			if (node->attr.region->region[k])
@@ -141,10 +149,10 @@ static void print_totals(struct compile *c)
 			flops = dim_add(dims, flops, c->program->kernels[i]->flops);
 	dim_print(dims, flops, text, sizeof text);
 	printf("parameters: %llu\n", (unsigned long long)count_parameters(c->imported));
-	if (dim_is_const(flops))
-		printf("floating-point operations: %.4g G\n", (double)flops->value * 1e-9);
-	else
-		printf("floating-point operations: %s\n", text);
+	printf("floating-point operations: %s", text);
+	if (dim_is_const(flops) && flops->value >= 1000000)
+		printf(" (%.4g G)", (double)flops->value * 1e-9);
+	putchar('\n');
 	dim_print(dims, c->program->workspace, text, sizeof text);
 	printf("kernels: %u\nworkspace: %s bytes\nweights: %llu bytes\n", c->program->n_kernels,
 	       text, (unsigned long long)c->program->weights_bytes);

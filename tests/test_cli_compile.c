@@ -292,6 +292,9 @@ static void test_inspect(void **state)
 	assert_says(place->out, "int: f32[N,3]");
 	assert_says(place->out, "parameters: 3");
 	assert_says(place->out, "Mul: 1");
+	assert_int_equal(run_normc(place, "inspect", NORMC_SOURCE_DIR "/tests/data/bad_index.onnx"),
+			 0);
+	assert_says(place->out, "parameters: 0\nfloating-point operations: 0\n");
 	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--graph"), 0);
 	assert_says(place->out, "mul");
 	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--kernels"), 0);
