@@ -114,8 +114,8 @@ static void print_ports(struct compile *c)
 		print_type(c, g->output_names[i], &g->outputs[i]->type);
 }
 
-/* Shapes, indices and masks are no parameters, nor are numbers without dimensions, most of which the
- * importer made. */
+/* Shapes, indices and masks are no parameters, nor are numbers without dimensions, most of which
+ * the importer made. */
 static bool is_parameter(const struct node *node)
 {
 	return node->op == OP_constant && node->type.rank > 0 && node->type.elem != NORMC_I64 &&
