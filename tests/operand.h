@@ -287,4 +287,26 @@ static inline struct node *any_operand(struct maker *m, const struct type *type,
 	}
 }
 
+/* ---- reports ---- */
+
+/* Element `at` of both, and the node that it is of. */
+static inline void print_difference(const struct maker *m, const struct node *n,
+				    const struct tensor *got, const struct tensor *want, int64_t at)
+{
+	char type[300];
+	if (is_float(got))
+		print_error("element %lld of %lld: got %.17g, want %.17g\n", (long long)at,
+			    (long long)got->count, got->f[at], want->f[at]);
+	else
+		print_error("element %lld of %lld: got %lld, want %lld\n", (long long)at,
+			    (long long)got->count, (long long)got->i[at], (long long)want->i[at]);
+	type_print(m->g->context->dims, &n->type, type, sizeof type);
+	print_error("%s = %s(", type, op_info[n->op].name);
+	for (uint32_t i = 0; i < n->n_in; i++) {
+		type_print(m->g->context->dims, &n->in[i]->type, type, sizeof type);
+		print_error("%s %s, ", op_info[n->in[i]->op].name, type);
+	}
+	print_error(")\n");
+}
+
 #endif

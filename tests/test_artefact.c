@@ -40,7 +40,7 @@ static void test_same_bytes(void **state)
 	}
 }
 
-/* One line for each section: name, size, flags; those that are written at run time must be empty. */
+/* Two lines for each section: name and size, then flags.  Those that are written must be empty. */
 static void expect_nothing_writable(char *sections)
 {
 	char *rest = sections, *line, name[64] = "";
@@ -150,7 +150,8 @@ static void test_processors(void **state)
 	float want[IMAGES * CLASSES], got[IMAGES * CLASSES];
 	bool possible[] = {true, __builtin_cpu_supports("sse4.2"),
 			   __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
-			   __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+			   __builtin_cpu_supports("avx512f") &&
+					   __builtin_cpu_supports("avx512bw") &&
 					   __builtin_cpu_supports("avx512vl") &&
 					   __builtin_cpu_supports("avx512dq")};
 	struct normc_program *program = compile_for(NULL);
@@ -318,7 +319,8 @@ static void try_inner_loops(struct place *place, const char *cpu)
 {
 	char path[1024];
 	write_products(place, cpu);
-	TOOL(place, "sh", "-c", "objdump -d --no-show-raw-insn code.o > code.txt; echo >> code.txt");
+	TOOL(place, "sh", "-c",
+	     "objdump -d --no-show-raw-insn code.o > code.txt; echo >> code.txt");
 	path_in(place, "code.txt", path);
 	FILE *file = fopen(path, "rb");
 	assert_non_null(file);
