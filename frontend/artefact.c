@@ -96,6 +96,7 @@ bool artefact_loadable(struct compile *c, void *user)
 {
 	const char *folder = user;
 	c->codegen.symbol = "model";
+	c->codegen.triple = NULL; /* it runs in this process */
 	if (!compile_to(c, STAGE_EMITTED))
 		return false;
 	if (c->program->weights_bytes && !write_weights(c, inside(c, folder, "weights")))
@@ -209,7 +210,7 @@ static bool write_runtime(struct compile *c, const char *path)
 
 /* ---- kinds of files ---- */
 
-/* A kind of file: makes FOLDER/out of FOLDER/code. */
+/* A kind of file: makes FOLDER/out of FOLDER/code.o. */
 struct kind {
 	const char *suffix;
 	enum codegen_form form;

@@ -19,10 +19,11 @@
  *		return 0;
  *	}
  *
- * Conventions.  Tensors are dense, row-major.  Every call that can fail returns a status and fills
- * the caller's struct normc_error (which may be NULL).  `_new` and `_open` allocate, each `_free`
- * accepts NULL.  There is no global state.  A program is immutable and may be shared by threads;
- * a session serves one caller at a time.
+ * Conventions.  Tensors are dense, row-major.  Every call that can fail returns a status and, if
+ * it fails, fills the caller's struct normc_error (which may be NULL).  A call that makes an object
+ * sets its first argument, to NULL if it fails; each `_free` accepts NULL.  There is no global
+ * state.  A program is immutable and may be shared by threads; a session serves one caller at a
+ * time.
  */
 #ifndef NORMC_H
 #define NORMC_H
@@ -144,23 +145,27 @@ struct normc_session_options {
 	int32_t profile; /* not 0: keep times (needs code compiled with `profile`) */
 };
 
-/* Makes a session; `options` may be NULL.  Starts the worker threads. */
+/* Makes a session on a program, which must outlive it; `options` may be NULL.  Starts the worker
+ * threads, one less than `threads`. */
 enum normc_status normc_session_new(struct normc_session **session,
 		const struct normc_program *program, const struct normc_session_options *options,
 		struct normc_error *error);
 void normc_session_free(struct normc_session *session);
 
 /* Takes the unknown dimensions from in[0..inputs), checks types and shapes, makes the workspace
- * large enough, and fills elem, rank and dim of out[0..outputs) (not data). */
+ * large enough, and fills elem, rank and dim of out[0..outputs) (not data).  Reads the data of an
+ * input only if its elements decide about shapes; other data may still be NULL.  After a failure
+ * the session has to be bound again before it runs. */
 enum normc_status normc_session_bind(struct normc_session *session, const struct normc_tensor *in,
 		struct normc_tensor *out, struct normc_error *error);
 
-/* Runs the program on tensors of the shapes bound last.  out[i].data must hold the bound shape and
- * must not overlap any other tensor.  Allocates nothing. */
+/* Runs the program on tensors of the shapes bound last; elements that decided about shapes must be
+ * what they were then.  out[i].data must hold the bound shape and must not overlap any other
+ * tensor.  Allocates nothing.  After a failure the contents of the outputs are undefined. */
 enum normc_status normc_run(struct normc_session *session, const struct normc_tensor *in,
 		const struct normc_tensor *out, struct normc_error *error);
 
-/* Bytes of the session's workspace as bound last, 0 before. */
+/* Bytes of the session's workspace as bound last, 0 before; scratch of the threads not counted. */
 size_t normc_session_workspace(const struct normc_session *session);
 
 struct normc_profile_entry {
@@ -169,14 +174,14 @@ struct normc_profile_entry {
 	double flops;     /* floating-point operations of one run, as bound last */
 	uint64_t runs;
 };
-/* Times per kernel in execution order; `count` 0 without profile.  The array belongs to the
- * session. */
+/* Times per kernel in execution order; NULL and `count` 0 without profile, or before the first run.
+ * The array belongs to the session. */
 const struct normc_profile_entry *normc_session_profile(struct normc_session *session,
 		size_t *count);
 
 /* ---- libnormc: the compiler ---- */
 
-struct normc_model; /* a checked ONNX model; immutable */
+struct normc_model; /* a checked ONNX model; calls on one model wait for each other */
 
 struct normc_options {
 	size_t size;              /* sizeof(struct normc_options) */
@@ -187,21 +192,25 @@ struct normc_options {
 	const char *const *dims;  /* "N=1" ... for unknown dimensions, ended by NULL; may be NULL */
 	const char *passes;       /* NULL: default pipeline; "-NAME,..." leaves passes out */
 	int32_t profile;          /* not 0: code that keeps times per kernel */
-	size_t memory_limit;      /* bytes of compiler memory beyond the mapped file; 0: default */
+	size_t memory_limit;      /* bytes beyond the mapped file, without LLVM's; 0: 8 GiB */
 };
 
-/* Reads and checks a model.  External data is opened only beneath the model's folder. */
+/* Reads and checks a model.  External data is opened only beneath the model's folder.  Of `options`
+ * (may be NULL) memory_limit counts, for this call and for all that compile the model. */
 enum normc_status normc_model_load(struct normc_model **model, const char *path,
 		const struct normc_options *options, struct normc_error *error);
 void normc_model_free(struct normc_model *model);
 
-/* Compiles for this process (just in time).  LLVM may end the process on its own fatal errors, so a
- * server that must not die compiles in a child process, as the command line does. */
+/* Compiles for this process (just in time); `target`, `symbol` and `weights_file` do not count.  The
+ * program does not need the model any more.  `options` may be NULL.  LLVM may end the process on
+ * its own fatal errors, so a server that must not die compiles in a child process, as the command
+ * line does. */
 enum normc_status normc_compile(struct normc_program **program, const struct normc_model *model,
 		const struct normc_options *options, struct normc_error *error);
 
-/* Compiles to a file: .o .a .so .ll .s by suffix, and a header beside it.  Files appear whole or
- * not at all. */
+/* Compiles to a file: .o .a .so .ll .s by suffix, and a header beside it; with .ll and .s weights
+ * are always in a file of their own.  Files appear whole or not at all.  A .so takes the program
+ * `cc`, a .a the program `ar`. */
 enum normc_status normc_compile_file(const struct normc_model *model, const char *path,
 		const struct normc_options *options, struct normc_error *error);
 
