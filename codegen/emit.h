@@ -43,7 +43,7 @@ struct emit {
 	struct dim_value {
 		LLVMValueRef value;
 		uint32_t function;
-	} * dim; /* by dim id; valid in function number `function` */
+	} *dim; /* by dim id; valid in function number `function` */
 	uint32_t n_dim, function_number;
 	LLVMValueRef *buffer; /* by buffer */
 	struct known_values known;
@@ -131,15 +131,15 @@ LLVMTypeRef emit_lanes(LLVMTypeRef type, int32_t lanes);
 /* f32 lanes of one vector register for elements of this type */
 int32_t emit_vector_lanes(const struct emit *e, enum normc_elem elem);
 LLVMValueRef emit_i64(const struct emit *e, int64_t x);
-LLVMValueRef emit_real(const struct emit *e, LLVMTypeRef type,
-		       double x); /* splat if type is a vector */
+/* a splat if `type` is a vector */
+LLVMValueRef emit_real(const struct emit *e, LLVMTypeRef type, double x);
 LLVMValueRef emit_splat(const struct emit *e, LLVMValueRef scalar, int32_t lanes);
 LLVMValueRef emit_dim(struct emit *e, const struct dim *d);
 LLVMValueRef emit_buffer(struct emit *e, uint32_t buffer); /* address */
 LLVMValueRef emit_scratch(struct emit *e); /* this thread's; schedule.scratch bytes */
-LLVMValueRef emit_add(const struct emit *e, LLVMValueRef a, LLVMValueRef b); /* i64, folding 0 */
-LLVMValueRef emit_mul(const struct emit *e, LLVMValueRef a,
-		      LLVMValueRef b); /* i64, folding 0 and 1 */
+/* i64, folding 0, and 1 in products */
+LLVMValueRef emit_add(const struct emit *e, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef emit_mul(const struct emit *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_min(const struct emit *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_max(const struct emit *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef emit_element(const struct emit *e, LLVMTypeRef type, LLVMValueRef base,
@@ -244,8 +244,7 @@ void kernel_concat(struct emit *e, struct schedule *s);
 void kernel_pad(struct emit *e, struct schedule *s);
 void kernel_call(struct emit *e, struct schedule *s);
 void kernel_region(struct emit *e, struct compiled_kernel *c);
-/* Whether a call wants scratch that only its own function can tell, and the code that asks it; i64.
- */
+/* Whether a call wants scratch, whose size only its own function can tell; the code that asks. */
 bool call_has_scratch(const struct node *n);
 LLVMValueRef emit_call_scratch(struct emit *e, const struct node *n);
 

@@ -122,9 +122,5 @@ void kernel_call(struct emit *e, struct schedule *s)
 	LLVMValueRef call = call_block(e, n, false);
 	s->tasks = dim_const(e->context->dims, 1);
 	snprintf(name, sizeof name, "normc_op_%s", n->attr.call->name);
-	LLVMValueRef status = emit_runtime(e, name, e->t.i32, &call, 1);
-	struct when w;
-	when_begin(e, &w, LLVMBuildICmp(e->b, LLVMIntNE, status, LLVMConstInt(e->t.i32, 0, 0), ""));
-	emit_fail(e, status);
-	when_end(e, &w);
+	emit_fail(e, emit_runtime(e, name, e->t.i32, &call, 1));
 }

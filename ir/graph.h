@@ -3,7 +3,7 @@
  * A graph only grows.  The builder infers types, finds equal nodes (hash-consing: building the same
  * thing twice returns the first), and turns integer values that it can track (shapes) into `dims`
  * or constants at once.  It does nothing else: rules live in passes/.  Passes make a new graph
- * (graph_copy_into and graph_rewrite); dead nodes are those that nobody copied.
+ * (graph_rewrite); dead nodes are left behind in the old one.
  *
  * Errors are sticky: the builder reports a wrong operand with the current location and returns a
  * poison node; building on poison gives poison silently.
@@ -26,7 +26,7 @@ struct context {
 	 * checked at run time. */
 	struct dim_pair {
 		const struct dim *a, *b;
-	} * equal;
+	} *equal;
 	uint32_t n_equal;
 };
 
@@ -36,8 +36,7 @@ struct node {
 	uint32_t n_in;
 	struct node **in;
 	union attr attr;
-	struct type type; /* of the only result; operations with several: elem NONE, see node_result
-			   */
+	struct type type; /* of the only result; if there are several, see node_result: elem NONE */
 	struct loc loc;
 	/* Tracked contents of small integer tensors (i32, i64, bool; rank 0 or 1), else NULL */
 	const struct dim *const *ints;
@@ -76,13 +75,11 @@ static inline bool node_is_poison(const struct node *n)
 	return n->op == OP_poison;
 }
 
-/* Result type `index` of an operation with several results (call, if, loop), or of one (index 0).
- */
+/* Type of result `index` of an operation with several (call, if, loop), or with one (index 0). */
 const struct type *node_result(const struct node *n, uint32_t index);
 uint32_t node_n_results(const struct node *n);
 
-/* ---- short builders (build.c); operands of binary ones are broadcast against each other as in
- * numpy ---- */
+/* ---- short builders (build.c); binary ones broadcast their operands as numpy does ---- */
 struct node *build_unary(struct graph *g, enum op op, struct node *a);
 struct node *build_binary(struct graph *g, enum op op, struct node *a, struct node *b);
 struct node *build_where(struct graph *g, struct node *condition, struct node *a, struct node *b);
@@ -107,8 +104,8 @@ struct node *build_gather(struct graph *g, struct node *data, struct node *index
 struct node *build_reduce(struct graph *g, enum op op, struct node *a, uint32_t axes, bool keep);
 struct node *build_mean(struct graph *g, struct node *a, uint32_t axes, bool keep);
 struct node *build_softmax(struct graph *g, struct node *a, int32_t axis, bool log);
-struct node *build_matmul(struct graph *g, struct node *a,
-			  struct node *b); /* numpy matmul, any ranks >= 1 */
+/* numpy's matmul, any ranks >= 1 */
+struct node *build_matmul(struct graph *g, struct node *a, struct node *b);
 struct node *build_conv(struct graph *g, struct node *x, struct node *w,
 			const struct attr_conv *attr);
 struct node *build_pool(struct graph *g, enum op op, struct node *x, const struct attr_pool *attr);

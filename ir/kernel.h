@@ -18,8 +18,7 @@ struct buffer {
 	enum normc_elem elem;
 	uint32_t index;		  /* INPUT, OUTPUT: position; WEIGHT: in program->weights */
 	const struct dim *count;  /* elements */
-	const struct dim *offset; /* WORK: bytes into the workspace, 64-byte aligned; set by the
-				     plan */
+	const struct dim *offset; /* WORK: bytes into the workspace, 64-byte aligned, by plan */
 	uint32_t first, last;	  /* WORK: kernels between which it is live */
 };
 
@@ -30,8 +29,7 @@ struct view {
 	const struct dim *stride[MAX_RANK];
 };
 
-/* A constant in the weights block. Packed ones are laid out for the micro-kernel, see struct pack.
- */
+/* A constant in the weights block. Packed ones are laid out as contractions read them. */
 struct weight {
 	const struct node *node; /* OP_constant */
 	uint64_t offset, bytes;	 /* in the block; 64-byte aligned */
@@ -74,11 +72,10 @@ struct region {
 
 /* Operand B of a contraction. */
 struct panels {
-	bool packed; /* in panels of `width` columns, otherwise in place through the operand's view
-		      */
+	bool packed;	 /* as struct pack says, otherwise read through the operand's view */
 	int32_t width;	 /* columns of a panel */
 	int32_t rows;	 /* of a tile */
-	uint32_t buffer; /* that holds the panels (a weight, or work filled by a pack kernel) */
+	uint32_t buffer; /* packed: the weight that holds the panels */
 };
 
 struct program {
@@ -87,8 +84,8 @@ struct program {
 	struct buffer *buffers;
 	uint32_t n_buffers;
 	struct view *view; /* by node id; .buffer == NO_BUFFER: fused, never in memory */
-	uint32_t *group;   /* by node id: the kernel that computes it (root, anchor and what is
-			      fused), or NO_KERNEL */
+	uint32_t *group;   /* by node id: the kernel that computes it, alone or with others, or
+			    * NO_KERNEL */
 	struct kernel **kernels;
 	uint32_t n_kernels;
 	/* of a region's program: after those of the programs lowered before it */

@@ -42,7 +42,7 @@ bool reshape_strides(struct dims *dims, const struct type *from,
 		     const struct dim *const *from_stride, const struct type *to,
 		     const struct dim **to_stride);
 
-/* Dense layout that a node that is not a view gets, from its operands' orders (by node id). */
+/* Order in which the dense value of a node that is no view lies; in[i]: layout of operand i. */
 struct order order_choose(const struct node *n, const struct layout *const *in);
 
 /* The node whose kernel writes an output: the output, or what it is a reshape of. */

@@ -99,7 +99,8 @@ struct normc_module {
 
 /* Runs kernel(frame, task, thread) for every task in [0, tasks), on frame->pool if there is one. */
 void normc_rt_parallel(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks);
-/* Notes the first failure of a run, in kernel number `kernel`; any thread may call it. */
+/* Notes the first failure of a run, in kernel number `kernel`; NORMC_OK is none.  Any thread may
+ * call it. */
 void normc_rt_fail(struct normc_frame *frame, int32_t kernel, int32_t status);
 /* Called before kernel number `kernel` and once more after the last; only in profiling builds. */
 void normc_rt_mark(struct normc_frame *frame, int32_t kernel);

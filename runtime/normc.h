@@ -201,10 +201,10 @@ enum normc_status normc_model_load(struct normc_model **model, const char *path,
 		const struct normc_options *options, struct normc_error *error);
 void normc_model_free(struct normc_model *model);
 
-/* Compiles for this process (just in time); `target`, `symbol` and `weights_file` do not count.  The
- * program does not need the model any more.  `options` may be NULL.  LLVM may end the process on
- * its own fatal errors, so a server that must not die compiles in a child process, as the command
- * line does. */
+/* Compiles for this process (just in time); `target`, `symbol` and `weights_file` do not count.
+ * The program does not need the model any more.  `options` may be NULL.  LLVM may end the process
+ * on its own fatal errors, so a server that must not die compiles in a child process, as the
+ * command line does. */
 enum normc_status normc_compile(struct normc_program **program, const struct normc_model *model,
 		const struct normc_options *options, struct normc_error *error);
 

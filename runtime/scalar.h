@@ -18,8 +18,8 @@
 /* Half precision by bits. */
 float normc_rt_f16_to_f32(uint16_t bits);
 uint16_t normc_rt_f32_to_f16(float x);
-/* One-byte floating-point types (enum normc_elem). Encoding takes values that round_small made
- * representable. */
+/* One-byte floating-point types (enum normc_elem). Encoding takes values that
+ * normc_rt_round_small made representable. */
 float normc_rt_decode(uint8_t code, int32_t elem);
 uint8_t normc_rt_encode(float x, int32_t elem);
 /* Rounds to what the type can hold; out of range: the largest value, or (wrap) infinity or NaN. */
