@@ -4,7 +4,7 @@
  * widths of vectors, attributes and kinds of operands, each an output of one graph, so that one
  * module holds them all; and a second, smaller graph where some extents are unknown, run for
  * several values of them, in one thread and in two.  Graph passes are left out.
- * NORMC_TEST_SEED and NORMC_TEST_OP (a pattern) choose what is run.
+ * NORMC_TEST_SEED, NORMC_TEST_OP (a pattern) and NORMC_TEST_CPU choose what is run.
  *
  * Bounds.  Movement, comparisons, integers, and arithmetic that rounds once: exact.  Elementary
  * functions: steps of the element type.  Sums of k terms of size t: sqrt(k) * k * t * epsilon.
@@ -557,7 +557,8 @@ static void try_row(enum op op, bool known)
 	maker_open(m, first_seed() + 2 * (uint64_t)op + known);
 	m->fixed = known;
 	add_instances(m, op);
-	struct normc_program *program = compiled_program(m->g, &(struct compile_how){0});
+	struct compile_how how = {.cpu = getenv("NORMC_TEST_CPU")};
+	struct normc_program *program = compiled_program(m->g, &how);
 	run_row(m, program);
 	normc_program_free(program);
 	maker_close(m);

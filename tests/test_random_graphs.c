@@ -6,7 +6,8 @@
  * integers, where every element must be exact; in the others rounding may differ a little.
  *
  * NORMC_TEST_SEED=N starts at graph N, NORMC_TEST_GRAPHS=K tries K of them, NORMC_TEST_NODES=K
- * stops each graph after K nodes (to find the first wrong one) and prints it.
+ * stops each graph after K nodes (to find the first wrong one) and prints it, NORMC_TEST_CPU names
+ * a processor.
  */
 #include "operand.h"
 
@@ -93,7 +94,7 @@ static struct node *number(struct pool *p, double x)
 /* Keeps sums in the range of their terms. */
 static struct node *scaled(struct pool *p, struct node *n, double k)
 {
-	if (p->elem != NORMC_F32 || chance(p->m, 6))
+	if (!elem_is_float(p->elem) || chance(p->m, 6))
 		return n;
 	return build_binary(p->m->g, OP_mul, n, number(p, 1 / k));
 }
@@ -105,7 +106,7 @@ static struct node *make_unary(struct pool *p, struct node *a)
 	static const enum op real[] = {OP_tanh, OP_neg, OP_abs, OP_erf, OP_sin, OP_max, OP_copy};
 	static const enum op integer[] = {OP_neg, OP_abs, OP_sign, OP_not, OP_max, OP_copy};
 	struct graph *g = p->m->g;
-	enum op op = p->elem == NORMC_F32 ? real[below(p->m, 7)] : integer[below(p->m, 6)];
+	enum op op = elem_is_float(p->elem) ? real[below(p->m, 7)] : integer[below(p->m, 6)];
 	if (op == OP_max)
 		return build_binary(g, OP_max, a, number(p, 0));
 	if (op != OP_copy)
@@ -395,7 +396,7 @@ static struct node *make_node(struct pool *p)
 	int32_t n = sizeof make / sizeof *make;
 	if (p->n < 3 || chance(p->m, 10))
 		return make_leaf(p);
-	if (p->elem != NORMC_F32)
+	if (!elem_is_float(p->elem))
 		n -= 2; /* the last are of floats only */
 	return make[below(p->m, n)](p, any(p));
 }
@@ -431,7 +432,7 @@ static void compare(struct pool *p, const struct tensor *got, const struct tenso
 		double most = 1;
 		for (int64_t k = 0; is_float(want) && k < want[i].count; k++)
 			most = fmax(most, fabs(want[i].f[k]));
-		struct bound bound = {0, 1e-4 * most};
+		struct bound bound = {0, (p->elem == NORMC_F64 ? 1e-12 : 1e-4) * most};
 		int64_t at = first_difference(&got[i], &want[i], bound);
 		if (at < 0)
 			continue;
@@ -464,16 +465,21 @@ static void run(struct pool *p, const struct compile_how *how, uint64_t seed)
 
 static void try_graph(uint64_t seed)
 {
+	static const enum normc_elem types[4][2] = {{NORMC_I32, NORMC_F32},
+						    {NORMC_I64, NORMC_F32},
+						    {NORMC_I32, NORMC_F64},
+						    {NORMC_U8, NORMC_F32}};
+	const char *cpu = getenv("NORMC_TEST_CPU");
 	struct pool *p = calloc(1, sizeof *p);
 	p->m = malloc(sizeof *p->m);
 	assert_non_null(p->m);
 	maker_open(p->m, seed);
 	p->m->fixed = seed % 4 < 2;
-	p->elem = seed % 2 ? NORMC_F32 : NORMC_I32;
+	p->elem = types[seed / 4 % 4][seed % 2];
 	grow(p, option("NORMC_TEST_NODES", NODES));
 	add_outputs(p);
-	run(p, &(struct compile_how){.passes = false}, seed);
-	run(p, &(struct compile_how){.passes = true}, seed);
+	run(p, &(struct compile_how){.cpu = cpu, .passes = false}, seed);
+	run(p, &(struct compile_how){.cpu = cpu, .passes = true}, seed);
 	maker_close(p->m);
 	free(p->m);
 	free(p);
