@@ -1,40 +1,15 @@
 /* The importer on the small models of tests/data: names and scopes, functions, regions, symbols,
  * and what it says about wrong models.  Right results are the interpreter's.
  */
-#include "test.h"
+#include "test_model.h"
 
 #include "eval.h"
-#include "import.h"
-
-/* One import. */
-struct fixture {
-	struct memory memory;
-	jmp_buf out;
-	struct diag diag;
-	struct context context;
-	struct model *model;
-	struct graph *g;
-	char lines[8192];
-};
-
-static void note(void *user, const char *severity, const char *line)
-{
-	struct fixture *f = user;
-	size_t used = strlen(f->lines);
-	(void)severity;
-	snprintf(f->lines + used, sizeof f->lines - used, "%s\n", line);
-}
 
 /* Imports NAME.onnx; f->g is NULL if that failed or memory was spent (then the status is LIMIT). */
 static void import(struct fixture *f, const char *name, const char *const *fixed)
 {
 	char path[1000];
 	snprintf(path, sizeof path, "%s/tests/data/%s.onnx", NORMC_SOURCE_DIR, name);
-	f->memory.out = &f->out;
-	f->diag.sink = note;
-	f->diag.user = f;
-	f->context.memory = &f->memory;
-	f->context.diag = &f->diag;
 	if (setjmp(f->out)) {
 		f->diag.status = NORMC_LIMIT;
 		f->g = NULL;
@@ -44,22 +19,6 @@ static void import(struct fixture *f, const char *name, const char *const *fixed
 	f->context.dims = dims_new(f->context.arena);
 	f->model = model_open(&f->memory, &f->diag, path);
 	f->g = f->model ? import_model(&f->context, f->model, fixed) : NULL;
-}
-
-static struct fixture *fixture_open(size_t limit)
-{
-	struct fixture *f = calloc(1, sizeof *f);
-	assert_non_null(f);
-	f->memory.limit = limit;
-	return f;
-}
-
-static void fixture_close(struct fixture *f)
-{
-	model_close(f->model);
-	arena_close(f->context.arena);
-	assert_int_equal(f->memory.used, 0);
-	free(f);
 }
 
 static struct fixture *good(const char *name)

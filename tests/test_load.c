@@ -1,12 +1,11 @@
 /* The reader on broken and hostile files: the wire scan, tensor encodings, external data.
  * Messages are written here byte by byte, because no exporter writes such files.
  */
-#include "test.h"
+#include "test_model.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "import.h"
 #include "load.h"
 
 /* ---- a small protobuf writer ---- */
@@ -71,45 +70,6 @@ enum {
 
 /* ---- reading ---- */
 
-struct fixture {
-	struct memory memory;
-	jmp_buf out;
-	struct diag diag;
-	struct context context;
-	struct model *model;
-	struct graph *g;
-	char lines[8192];
-};
-
-static void note(void *user, const char *severity, const char *line)
-{
-	struct fixture *f = user;
-	size_t used = strlen(f->lines);
-	(void)severity;
-	snprintf(f->lines + used, sizeof f->lines - used, "%s\n", line);
-}
-
-static struct fixture *fixture_open(void)
-{
-	struct fixture *f = calloc(1, sizeof *f);
-	assert_non_null(f);
-	f->memory.limit = (size_t)1 << 28;
-	f->memory.out = &f->out;
-	f->diag.sink = note;
-	f->diag.user = f;
-	f->context.memory = &f->memory;
-	f->context.diag = &f->diag;
-	return f;
-}
-
-static void fixture_close(struct fixture *f)
-{
-	model_close(f->model);
-	arena_close(f->context.arena);
-	assert_int_equal(f->memory.used, 0);
-	free(f);
-}
-
 /* Parses, and imports if that succeeded. */
 static void load(struct fixture *f, const void *bytes, size_t n, const char *folder)
 {
@@ -126,7 +86,7 @@ static void load(struct fixture *f, const void *bytes, size_t n, const char *fol
 /* The bytes are refused with this status and text. */
 static void refused(const struct bytes *b, enum normc_status status, const char *text)
 {
-	struct fixture *f = fixture_open();
+	struct fixture *f = fixture_open((size_t)1 << 28);
 	load(f, b->at, b->n, NULL);
 	assert_null(f->g);
 	if (f->diag.status != status || !strstr(f->lines, text))
@@ -164,7 +124,7 @@ static void wrap_tensor(struct bytes *model, const struct bytes *tensor)
 static void holds(const struct bytes *tensor, enum normc_elem elem, const void *want, size_t n)
 {
 	static struct bytes model;
-	struct fixture *f = fixture_open();
+	struct fixture *f = fixture_open((size_t)1 << 28);
 	wrap_tensor(&model, tensor);
 	load(f, model.at, model.n, NULL);
 	if (!f->g)
@@ -346,7 +306,7 @@ static void many_nodes(void **state)
 {
 	enum { N = LOAD_MAX_NODES + 1, HEAD = 6 };
 	unsigned char *bytes = calloc(1, HEAD + 2 * (size_t)N);
-	struct fixture *f = fixture_open();
+	struct fixture *f = fixture_open((size_t)1 << 28);
 	struct bytes head = {.n = 0};
 	(void)state;
 	assert_non_null(bytes);
@@ -359,7 +319,7 @@ static void many_nodes(void **state)
 	assert_int_equal(f->diag.status, NORMC_LIMIT);
 	assert_non_null(strstr(f->lines, "more than 1000000 nodes"));
 	fixture_close(f);
-	f = fixture_open();
+	f = fixture_open((size_t)1 << 28);
 	f->memory.limit = (size_t)20 << 20;
 	head.n = 0;
 	put_varint(&head, MODEL_GRAPH << 3 | 2);
@@ -392,7 +352,7 @@ static unsigned char *read_file(const char *path, size_t *n)
 static void survive(const unsigned char *bytes, size_t n)
 {
 	unsigned char *copy = malloc(n + !n); /* so that the sanitizer sees the end */
-	struct fixture *f = fixture_open();
+	struct fixture *f = fixture_open((size_t)1 << 28);
 	assert_non_null(copy);
 	memcpy(copy, bytes, n);
 	load(f, copy, n, NULL);
@@ -466,7 +426,7 @@ static void put_entry(struct bytes *tensor, const char *key, const char *value)
 static struct fixture *external(const char *folder, const char *location, const char *offset)
 {
 	static struct bytes b, model;
-	struct fixture *f = fixture_open();
+	struct fixture *f = fixture_open((size_t)1 << 28);
 	tensor_start(&b, NORMC_F32, 2);
 	put_entry(&b, "location", location);
 	if (offset)
