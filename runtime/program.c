@@ -79,8 +79,9 @@ static enum normc_status map_weights(struct normc_program *program, const char *
 	return NORMC_OK;
 }
 
-/* Finds the weights: inside, else beside the library at `library_path`, else at NORMC_WEIGHTS, else
- * at the path that was given at compile time. */
+/* Finds the weights.  Those that are not inside the code lie beside the library at `library_path`;
+ * of code that is linked into the program (NULL), at NORMC_WEIGHTS, else at the path that was given
+ * at compile time. */
 static enum normc_status find_weights(struct normc_program *program, const char *library_path,
 				      struct normc_error *error)
 {

@@ -56,19 +56,51 @@ static void expect_nothing_writable(char *sections)
 	}
 }
 
-static void test_object(void **state)
+static void expect_undefined(struct place *place, const char *object)
 {
-	struct place *place = *state;
-	compile_model(place, "model.o");
-	TOOL(place, "nm", "-u", "model.o");
+	TOOL(place, "nm", "-u", object);
 	char *rest = place->out, *line;
 	while ((line = strsep(&rest, "\n")))
 		if (*line && !strstr(line, "U normc_rt_") && !strstr(line, "U normc_op_") &&
 		    !strstr(line, "U mem"))
 			fail_msg("undefined: %s", line);
+}
+
+static void test_object(void **state)
+{
+	struct place *place = *state;
+	compile_model(place, "model.o");
+	expect_undefined(place, "model.o");
 	TOOL(place, "objdump", "-h", "model.o");
 	expect_nothing_writable(place->out);
 }
+
+#ifdef __x86_64__
+/* Without instructions for halves and roundings LLVM would call functions that a C library need not
+ * have. */
+static void test_old_processors(void **state)
+{
+	static const char *const cpus[] = {"x86-64", "x86-64-v2", "x86-64-v3"};
+	static const char text[] = "graph \"g\"\n"
+				   "%0 = input \"x\" : f16[N,5]\n"
+				   "%1 = cast %0 {to f32 wrap false} : f32[N,5]\n"
+				   "%2 = round %1 : f32[N,5]\n"
+				   "%3 = cast %2 {to f16 wrap false} : f16[N,5]\n"
+				   "%4 = floor %1 : f32[N,5]\n"
+				   "return %3 \"rounded\", %4 \"floor\"\n";
+	struct place *place = *state;
+	for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++) {
+		void *opened;
+		bench_open(&opened);
+		struct bench *b = opened;
+		struct graph *g = graph_parse(&b->context, text);
+		if (!g || !compiled_files(g, &(struct compile_how){.cpu = cpus[i]}, place->folder))
+			fail_msg("%s", b->diag.first);
+		expect_undefined(place, "code.o");
+		bench_close(&opened);
+	}
+}
+#endif
 
 static const char application[] =
 		"#include \"model.h\"\n"
@@ -344,10 +376,14 @@ int main(void)
 {
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, place_new, place_free)
 	const struct CMUnitTest tests[] = {
-			PLACE_TEST(test_same_bytes), PLACE_TEST(test_object),
-			PLACE_TEST(test_link),	     cmocka_unit_test(test_threads),
+			PLACE_TEST(test_same_bytes),
+			PLACE_TEST(test_object),
+			PLACE_TEST(test_link),
+			cmocka_unit_test(test_threads),
 #ifdef __x86_64__
-			cmocka_unit_test(test_processors), PLACE_TEST(test_inner_loops),
+			cmocka_unit_test(test_processors),
+			PLACE_TEST(test_inner_loops),
+			PLACE_TEST(test_old_processors),
 #endif
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
