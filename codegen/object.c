@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The emitters vectorise, unroll and tile by themselves.  What is left to LLVM is scalar:
- * addresses, loop invariants, common subexpressions. */
+/* The emitters vectorise, unroll and tile by themselves.  What is left to LLVM is mostly scalar:
+ * addresses, loop invariants, common subexpressions.  O2 given as text also turns LLVM's own
+ * vectorisers on, whatever the options say; without them (O1) code is 0 to 3 % slower and compiled
+ * in 10 to 30 % less time. */
 static const char pipeline[] = "default<O2>";
 
 /* What one object may hold: code reaches the weights by 32-bit distances. */
@@ -32,8 +34,6 @@ static bool verify(struct emitted *emitted)
 static bool optimise(struct emitted *emitted)
 {
 	LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-	LLVMPassBuilderOptionsSetLoopVectorization(options, false);
-	LLVMPassBuilderOptionsSetSLPVectorization(options, false);
 	LLVMPassBuilderOptionsSetLoopInterleaving(options, false);
 	LLVMErrorRef error =
 			LLVMRunPasses(emitted->module, pipeline, emitted->target->machine, options);
