@@ -16,6 +16,9 @@ double constant_at(const struct node *constant, int64_t i);
  * there are too many. */
 bool magnitudes_of(const struct node *n, double *least, double *greatest);
 
+/* Whether no element of an OP_constant is infinite or NaN. */
+bool all_finite(const struct node *constant);
+
 /* A constant of doubles, rounded to its element type. Its count is fixed. */
 struct node *build_doubles(struct graph *g, const struct type *type, const double *value);
 /* All elements equal, of any shape: a broadcast unless the shape is that of a single element. */
