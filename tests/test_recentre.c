@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "pass.h"
-#include "test_eval.h"
+#include "meaning.h"
 #include "value.h"
 
 enum { WIDTH = 6, ROWS = 3 };
@@ -455,29 +455,6 @@ static void expect_remarks(const struct pass_log *log, const struct sample *samp
 		assert_true(right);
 }
 
-/* The same results, whatever the mean of the input. */
-static void same_meaning(struct bench *b, const struct graph *before, const struct graph *after)
-{
-	struct tensor in, out[2][2];
-	uint64_t seed = 5;
-	const struct type *t = &before->inputs[0]->type;
-	struct shape shape = {t->rank, {0}};
-	assert_int_equal(before->n_inputs, 1);
-	for (int32_t i = 0; i < t->rank; i++)
-		shape.dim[i] = t->dim[i]->value;
-	for (int offset = 0; offset < 3; offset++) {
-		struct eval_request exact = {EVAL_EXACT, NULL, b->context.arena};
-		in = bench_random(b, NORMC_F32, shape, &seed);
-		for (int64_t i = 0; i < in.count; i++)
-			in.f[i] += 3 * offset;
-		if (!eval_graph(before, exact, &in, out[0]) ||
-		    !eval_graph(after, exact, &in, out[1]))
-			fail_msg("%s", b->diag.first);
-		for (uint32_t i = 0; i < before->n_outputs; i++)
-			bench_equal(&out[1][i], &out[0][i], 1e-5);
-	}
-}
-
 static void test_sample(void **state)
 {
 	const struct sample *sample = *state;
@@ -493,7 +470,8 @@ static void test_sample(void **state)
 	assert_int_equal(count_centred(b->graph), sample->before);
 	assert_int_equal(count_centred(g), sample->after);
 	expect_remarks(&log, sample);
-	same_meaning(b, b->graph, g);
+	for (int offset = 0; offset < 9; offset += 3)
+		same_meaning(b, b->graph, g, (struct meaning){.offset = offset, .tolerance = 1e-5});
 	bench_close(&opened);
 }
 
