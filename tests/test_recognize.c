@@ -28,12 +28,13 @@ enum affine { AFFINE_NONE, AFFINE_GAMMA, AFFINE_BETA, AFFINE_BOTH, AFFINE_LEFT, 
 /* What is wrong on purpose. */
 enum fault {
 	FAULT_NONE,
-	FAULT_EXPONENT,	    /* the cube instead of the square */
+	FAULT_EXPONENT,	    /* 4 */
 	FAULT_COUNT,	    /* n - 1 */
 	FAULT_SQUARE_AXES,  /* the second mean over another axis */
 	FAULT_OTHER_SQUARE, /* of x instead of x - mean(x) */
 	FAULT_OTHER_MEAN,   /* of another value */
 	FAULT_SWAPPED,	    /* mean - x above */
+	FAULT_INVERTED,	    /* the root above */
 	FAULT_NO_ROOT,
 	FAULT_EPSILON_VARIES, /* from row to row */
 	FAULT_EPSILON_MINUS,
@@ -103,7 +104,7 @@ static struct node *variance(struct writer *w, struct node *x, struct node *d)
 	double count = fault == FAULT_SQUARE_AXES ? (w->s->both_axes ? WIDTH : ROWS) : set_size(w);
 	struct node *of = fault == FAULT_OTHER_SQUARE ? build_unary(w->g, OP_neg, x) : d, *square;
 	if (fault == FAULT_EXPONENT)
-		square = build_unary(w->g, OP_abs, build_binary(w->g, OP_pow, of, number(w, 3)));
+		square = build_binary(w->g, OP_pow, of, number(w, 4));
 	else if (w->s->square == SQUARE_POW)
 		square = build_binary(w->g, OP_pow, of, number(w, 2));
 	else
@@ -132,6 +133,8 @@ static struct node *quotient(struct writer *w, struct node *d, struct node *v)
 		root = plus_epsilon(w, build_unary(g, OP_sqrt, v));
 	else
 		root = build_unary(g, OP_sqrt, plus_epsilon(w, v));
+	if (w->s->fault == FAULT_INVERTED)
+		return build_binary(g, OP_div, root, d);
 	switch (w->s->root) {
 	case ROOT_INVERSE:
 		return build_binary(g, OP_mul, d, build_binary(g, OP_div, one, root));
@@ -283,7 +286,7 @@ static bool can_have(const struct spelling *s)
 	bool needs_centre = s->fault == FAULT_OTHER_SQUARE || s->fault == FAULT_OTHER_MEAN ||
 			    s->fault == FAULT_SWAPPED || s->fault == FAULT_SQUARE_AXES;
 	bool needs_rows = s->fault == FAULT_EPSILON_VARIES;
-	bool other_root = s->fault == FAULT_NO_ROOT;
+	bool other_root = s->fault == FAULT_NO_ROOT || s->fault == FAULT_INVERTED;
 	return makes_sense(s) && (s->centred || !needs_centre) && !(s->both_axes && needs_rows) &&
 	       !(other_root && (s->root != ROOT_DIV || s->outside));
 }
