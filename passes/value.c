@@ -64,6 +64,24 @@ bool all_finite(const struct node *constant)
 	return true;
 }
 
+bool channel_of(const struct node *n, int32_t axis, int64_t count, struct channel *c)
+{
+	c->constant = n ? constant_of(n) : NULL;
+	if (!c->constant)
+		return !n;
+	const struct type *t = &c->constant->type;
+	for (int32_t i = 0; i < t->rank; i++)
+		if (i != axis && !dim_is(t->dim[i], 1))
+			return false;
+	c->varies = axis < t->rank && fixed_extent(t, axis) == count && count != 1;
+	return c->varies || type_fixed_count(t) == 1;
+}
+
+double channel_at(const struct channel *c, int64_t o, double otherwise)
+{
+	return c->constant ? constant_at(c->constant, c->varies ? o : 0) : otherwise;
+}
+
 bool magnitudes_of(const struct node *n, double *least, double *greatest)
 {
 	enum { MOST = 1 << 20 };
