@@ -131,8 +131,8 @@ static bool find_product(const struct reader *r, int32_t axis, const struct map 
 	*p = (struct product){.node = n, .weights = 1 - r->operand};
 	if (n->op == OP_matmul && axis == summed)
 		p->axis = n->type.rank - (r->operand == 0 ? 2 : 1);
-	else if (n->op == OP_conv && r->operand == 0 && axis == 1 && n->attr.conv->groups == 1)
-		p->axis = 1;
+	else if (n->op == OP_conv && r->operand == 0 && axis == 1)
+		p->axis = 1; /* with groups it has fewer channels */
 	else
 		return false;
 	const struct node *w = n->in[p->weights];
