@@ -188,7 +188,8 @@ static struct node *nonlinear_between(struct graph *g)
 static struct node *other_axis_summed(struct graph *g)
 {
 	static const int32_t swap[3] = {0, 2, 1};
-	return build_matmul(g, build_transpose(g, layer_norm(g), swap), weights(g, SHAPE(ROWS, 4)));
+	struct node *x = normed(g, input(g, SHAPE(2, WIDTH, WIDTH)), true, true);
+	return linear(g, build_transpose(g, x, swap));
 }
 
 static struct node *computed_weights(struct graph *g)
