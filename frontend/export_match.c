@@ -18,7 +18,7 @@ struct node *export_unrepeated(struct node *n)
 
 bool export_splat(struct export *e, const struct node *n, double *value)
 {
-	while (n->op == OP_broadcast)
+	while (n->op == OP_broadcast || n->op == OP_reshape)
 		n = n->in[0];
 	if (n->op != OP_constant || type_fixed_count(&n->type) != 1 || !elem_is_float(n->type.elem))
 		return false;

@@ -133,6 +133,22 @@ const char *export_reduced(struct export *e, const char *op_type, const char *va
 	return export_result(e, n);
 }
 
+/* The extremum of nothing, in i32, becomes the narrow type's. */
+static const char *clamped(struct export *e, const char *x)
+{
+	enum normc_elem elem = e->node->type.elem;
+	int bits = elem == NORMC_BOOL ? 1 : elem_bits(elem);
+	const struct type *from = &e->plan->in[0]->type;
+	bool any = true, greatest = e->node->op == OP_reduce_max;
+	double range = (double)(1 << bits), least = elem_is_signed(elem) ? -range / 2 : 0;
+	for (int32_t i = 0; i < from->rank; i++)
+		any = any && from->dim[i]->low > 0;
+	if (any || (!greatest && e->node->op != OP_reduce_min))
+		return x;
+	double limit = greatest ? least : least + range - 1;
+	return EMIT(e, greatest ? "Max" : "Min", x, export_number(e, NORMC_I32, limit));
+}
+
 /* Integers that ONNX does not reduce are reduced as wider ones: what wraps is cut off again. */
 const char *export_reduce(struct export *e)
 {
@@ -142,7 +158,7 @@ const char *export_reduce(struct export *e)
 	if (narrow)
 		x = export_converted(e, x, NORMC_I32);
 	x = export_reduced(e, export_way(e->node->op)->onnx, x, e->node->attr.axes->mask);
-	return narrow ? export_converted(e, x, elem) : x;
+	return narrow ? export_converted(e, clamped(e, x), elem) : x;
 }
 
 const char *export_mean(struct export *e)

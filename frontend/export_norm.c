@@ -108,10 +108,12 @@ static const char *trailing(struct export *e, struct layer *l)
 	bool centred = l->attr->centre == NORM_CENTRE_MEAN;
 	int32_t range[2] = {l->first, l->type->rank};
 	enum normc_elem elem = l->type->elem;
-	bool fits = l->gamma && takes(e, l, l->gamma, range[0], range[1]);
 	const char *x = export_in(e, 0), *gamma, *beta = NULL;
-	if (l->first < 0 || elem == NORMC_F64 || (!fits && !takes(e, l, NULL, range[0], range[1])))
-		return NULL; /* statistics would be kept in f32 */
+	if (l->first < 0 || elem == NORMC_F64) /* whose statistics would be kept in f32 */
+		return NULL;
+	bool fits = l->gamma && takes(e, l, l->gamma, range[0], range[1]);
+	if (!fits && !takes(e, l, NULL, range[0], range[1]))
+		return NULL;
 	if (!export_allows(e, centred ? 17 : 23))
 		return NULL;
 	gamma = parameter(e, l, fits ? l->gamma : NULL, range, 1);
