@@ -73,15 +73,33 @@ static bool match_bias(struct export *e, const struct node *n, struct export_pla
 	return false;
 }
 
+/* A product of matrices, with operands from behind transposes if `always`, else only then; the third
+ * operand may be NULL. */
+static bool plan_gemm(struct export *e, const struct node *m, struct node *bias, bool always,
+		      struct export_plan *plan)
+{
+	struct node *in[3] = {m->in[0], m->in[1], bias};
+	for (int k = 0; k < 2; k++) {
+		plan->turned[k] = in[k]->op == OP_transpose && in[k]->attr.perm->perm[0] == 1;
+		always = always || plan->turned[k];
+		if (plan->turned[k])
+			in[k] = in[k]->in[0];
+	}
+	reads(e, plan, in, bias ? 3 : 2);
+	plan->write = export_gemm;
+	return always;
+}
+
 static bool match_gemm(struct export *e, const struct node *n, struct export_plan *plan)
 {
+	if (n->type.rank != 2)
+		return false;
+	if (n->op == OP_matmul)
+		return plan_gemm(e, n, NULL, false, plan);
 	for (int k = 0; k < 2 && n->op == OP_add; k++) {
 		struct node *m = n->in[k], *b = export_unrepeated(n->in[1 - k]);
-		if (is_inner(e, m, OP_matmul) && n->type.rank == 2 && dim_is(b->type.dim[0], 1)) {
-			reads(e, plan, (struct node *[]){m->in[0], m->in[1], b}, 3);
-			plan->write = export_gemm;
-			return true;
-		}
+		if (is_inner(e, m, OP_matmul) && dim_is(b->type.dim[0], 1))
+			return plan_gemm(e, m, b, true, plan);
 	}
 	return false;
 }
@@ -337,7 +355,7 @@ void export_choose(struct export *e, const struct node *n, struct export_plan *p
 	static matcher *const matchers[] = {match_bias,		match_gemm, match_mean,
 					    match_average_pool, match_clip, match_sigmoid,
 					    match_gelu};
-	if (elem_is_float(n->type.elem) && op_info[n->op].kind == KIND_map) {
+	if (elem_is_float(n->type.elem)) {
 		for (size_t i = 0; i < sizeof matchers / sizeof *matchers; i++) {
 			*plan = (struct export_plan){0};
 			if (matchers[i](e, n, plan))

@@ -20,7 +20,17 @@ const char *export_matmul(struct export *e)
 
 const char *export_gemm(struct export *e)
 {
-	return EMIT(e, "Gemm", export_in(e, 0), export_in(e, 1), export_in(e, 2));
+	static const char *const name[] = {"transA", "transB"};
+	const char *in[3];
+	for (uint32_t k = 0; k < e->plan->n_in; k++)
+		in[k] = export_in(e, k);
+	Onnx__NodeProto *n = export_begin(e, "Gemm");
+	for (uint32_t k = 0; k < e->plan->n_in; k++)
+		export_operand(e, n, in[k]);
+	for (int k = 0; k < 2; k++)
+		if (e->plan->turned[k])
+			export_int(e, n, name[k], 1);
+	return export_result(e, n);
 }
 
 /* ---- windows ---- */

@@ -33,6 +33,7 @@ struct export_plan {
 	const struct node
 			*anchor; /* the operation that the node's operator covers, if not its own */
 	double low, high;	 /* limits of Clip */
+	bool turned[2];		 /* operands of Gemm that are transposed */
 	const char *text;	 /* the operator, or a choice of it */
 };
 
