@@ -31,7 +31,7 @@ struct export_summary {
 	uint32_t nodes;
 };
 
-/* Writes `g` to `file` through its context's arena, whose memory may run out.  False after a report:
+/* Writes `g` to `file`; allocates in its context's arena.  False after a report:
  * NORMC_UNSUPPORTED names the node that no operator below the cap says, NORMC_LIMIT a model above
  * 2 GiB, NORMC_IO a failed write.  One thread for each context. */
 bool export_model(const struct graph *g, const struct export_request *request, FILE *file,

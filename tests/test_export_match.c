@@ -180,6 +180,14 @@ static const struct sample samples[] = {
 		 "graph \"g\"\n%0 = input \"x\" : f32[N,M]\n%1 = reshape %0 {to [M,N]} : f32[M,N]\n"
 		 "return %1 \"y\"\n",
 		 "Shape Gather Gather Concat Reshape"},
+		{"a quotient that is rounded down", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,M]\n"
+		 "%1 = dims {rank 1 value [(N - 5) floordiv M,(N - 5) mod M]} : i64[2]\nreturn %1 \"y\"\n",
+		 "Shape Gather Add Gather Max Mod Sub Div Max Mod Concat"},
+		{"backwards to the first element", 23,
+		 "graph \"g\"\n%0 = input \"m\" : f32[M]\n%1 = input \"x\" : f32[N]\n"
+		 "%2 = slice %1 {start [N - 2] extent [M] step [-1]} : f32[M]\nreturn %2 \"y\"\n",
+		 "Shape Gather Add Shape Gather Mul Add Slice"},
 		{"outputs that are inputs and numbers, and one value twice", 23,
 		 "graph \"g\"\n%0 = input \"x\" : f32[3]\n%1 = constant : f32[2] = [1, 2]\n"
 		 "%2 = abs %0 : f32[3]\nreturn %0 \"a\", %1 \"b\", %2 \"c\", %2 \"d\"\n",
