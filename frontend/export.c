@@ -47,9 +47,6 @@ const char *export_nothing(struct export *e)
 
 const char *export_unwritable(struct export *e)
 {
-	if (e->node->op == OP_call)
-		return export_refuse(e, "the writer does not know the function '%s'",
-				     e->node->attr.call->name);
 	return export_refuse(e, "the writer does not know it");
 }
 
@@ -121,6 +118,14 @@ static void write_ports(struct export *e)
 	}
 }
 
+static void read_part(struct export *e, const struct node *several, uint32_t index)
+{
+	bool **reads = &e->reads_part[several->id];
+	if (!*reads)
+		*reads = arena_new(e->arena, bool, node_n_results(several));
+	(*reads)[index] = true;
+}
+
 /* Plans of the live nodes, from the outputs back; `live` is by node. */
 static void make_plans(struct export *e, bool *live)
 {
@@ -134,6 +139,8 @@ static void make_plans(struct export *e, bool *live)
 		export_choose(e, g->nodes[i], &e->plans[i]);
 		for (uint32_t k = 0; k < e->plans[i].n_in; k++)
 			live[e->plans[i].in[k]->id] = true;
+		if (e->node->op == OP_part)
+			read_part(e, e->node->in[0], e->node->attr.part->index);
 	}
 }
 
@@ -145,6 +152,17 @@ static void write_output(struct export *e, const struct node *n, const char *nam
 	export_operand(e, identity, export_value(e, n));
 	export_result(e, identity);
 	identity->output[0] = text(name);
+}
+
+/* Gives a result of a node another name; false if it has none of that name. */
+static bool rename_result(Onnx__NodeProto *n, const char *name, const char *to)
+{
+	for (size_t i = 0; i < n->n_output; i++)
+		if (n->output[i] == name) {
+			n->output[i] = text(to);
+			return true;
+		}
+	return false;
 }
 
 static void write_node(struct export *e, const struct node *n)
@@ -159,9 +177,7 @@ static void write_node(struct export *e, const struct node *n)
 	if (!output || !value)
 		return;
 	/* usually the node that was written last makes it, and nothing has read it yet */
-	if (g->n_node && g->node[g->n_node - 1]->output[0] == value)
-		g->node[g->n_node - 1]->output[0] = text(output);
-	else
+	if (!g->n_node || !rename_result(g->node[g->n_node - 1], value, output))
 		write_output(e, n, output);
 	e->value[n->id] = output;
 }
@@ -280,6 +296,8 @@ static struct export *export_new(const struct graph *g, int32_t opset, int32_t c
 	e->plans = arena_new(arena, struct export_plan, g->n_nodes + 1);
 	e->value = arena_new(arena, const char *, g->n_nodes + 1);
 	e->output = arena_new(arena, const char *, g->n_nodes + 1);
+	e->reads_part = arena_new(arena, bool *, g->n_nodes + 1);
+	e->results = arena_new(arena, const char **, g->n_nodes + 1);
 	e->proto = arena_new(arena, Onnx__GraphProto, 1);
 	e->taken = names_new(arena);
 	e->known = names_new(arena);

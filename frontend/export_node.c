@@ -159,6 +159,26 @@ void export_string(struct export *e, Onnx__NodeProto *n, const char *name, const
 	a->s.len = strlen(value);
 }
 
+void export_floats(struct export *e, Onnx__NodeProto *n, const char *name, const double *value,
+		   uint32_t count)
+{
+	Onnx__AttributeProto *a =
+			attribute(e, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS);
+	for (uint32_t i = 0; i < count; i++)
+		PUSH(e->arena, a->floats, a->n_floats, (float)value[i]);
+}
+
+void export_strings(struct export *e, Onnx__NodeProto *n, const char *name,
+		    const char *const *value, uint32_t count)
+{
+	Onnx__AttributeProto *a =
+			attribute(e, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS);
+	for (uint32_t i = 0; i < count; i++) {
+		ProtobufCBinaryData s = {strlen(value[i]), (uint8_t *)(uintptr_t)value[i]};
+		PUSH(e->arena, a->strings, a->n_strings, s);
+	}
+}
+
 const char *export_result(struct export *e, Onnx__NodeProto *n)
 {
 	const char *name = export_name(e);

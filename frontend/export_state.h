@@ -48,6 +48,8 @@ struct export
 	struct export_plan *plans; /* by node, as all below */
 	const char **value;	   /* names; NULL before it is written */
 	const char **output;	   /* the graph output that the node is */
+	bool **reads_part;	   /* of operations with several results: those that are read */
+	const char ***results;	   /* and the names of all */
 	const struct node *node;   /* being written */
 	const struct export_plan *plan;
 	Onnx__GraphProto *proto;
@@ -87,6 +89,10 @@ void export_ints(struct export *e, Onnx__NodeProto *n, const char *name, const i
 		 uint32_t count);
 void export_float(struct export *e, Onnx__NodeProto *n, const char *name, double value);
 void export_string(struct export *e, Onnx__NodeProto *n, const char *name, const char *value);
+void export_floats(struct export *e, Onnx__NodeProto *n, const char *name, const double *value,
+		   uint32_t count);
+void export_strings(struct export *e, Onnx__NodeProto *n, const char *name,
+		    const char *const *value, uint32_t count);
 const char *export_result(struct export *e, Onnx__NodeProto *n);
 /* A node without attributes; `in` ends with NULL. */
 const char *export_simple(struct export *e, const char *op_type, const char *const *in);
@@ -127,6 +133,11 @@ const char *export_reduced(struct export *e, const char *op_type, const char *va
 /* Pads before and after each dimension; expressions, which may be negative. */
 const char *export_padded(struct export *e, const char *value, const char *number,
 			  const struct attr_pad *attr, int32_t rank);
+
+/* ---- export_call.c ---- */
+
+/* Ends a node with several results; with one it is as export_result. */
+const char *export_results(struct export *e, Onnx__NodeProto *n, uint32_t count);
 
 /* ---- export_match.c ---- */
 

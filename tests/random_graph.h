@@ -304,8 +304,8 @@ static inline struct node *make_norm(struct pool *p, struct node *a)
 static inline struct node *make_matmul(struct pool *p, struct node *a)
 {
 	int32_t rank = a->type.rank;
-	if (rank < 1 || (!dim_is_const(a->type.dim[rank - 1]) &&
-			 a->type.dim[rank - 1]->kind != DIM_SYMBOL))
+	if (rank < 1 ||
+	    (!dim_is_const(a->type.dim[rank - 1]) && a->type.dim[rank - 1]->kind != DIM_SYMBOL))
 		return a;
 	struct type t = {.elem = p->elem, .rank = chance(p->m, 2) || rank < 2 ? 2 : rank};
 	for (int32_t i = 0; i + 2 < t.rank; i++)
@@ -387,9 +387,9 @@ static inline struct node *make_node(struct pool *p)
 {
 	typedef struct node *maker_function(struct pool * p, struct node * a);
 	static maker_function *const make[] = {
-			make_unary,  make_unary,  make_binary, make_binary, make_binary,
-			make_view,   make_view,	  make_view,   make_pad,    make_concat,
-			make_concat, make_gather, make_reduce, make_matmul, make_conv,
+			make_unary,  make_unary,  make_binary,	make_binary, make_binary,
+			make_view,   make_view,	  make_view,	make_pad,    make_concat,
+			make_concat, make_gather, make_reduce,	make_matmul, make_conv,
 			make_conv,   make_pool,	  make_softmax, make_norm,
 	};
 	int32_t n = sizeof make / sizeof *make;

@@ -7,7 +7,7 @@
 #include "operand.h"
 
 static const enum normc_elem elements[] = {
-		NORMC_F32, NORMC_F64, NORMC_F16, NORMC_BF16, NORMC_I8,	NORMC_I16, NORMC_I32,
+		NORMC_F32, NORMC_F64, NORMC_F16, NORMC_BF16, NORMC_I8,	NORMC_I16,  NORMC_I32,
 		NORMC_I64, NORMC_U8,  NORMC_U16, NORMC_U32,  NORMC_U64, NORMC_BOOL,
 };
 enum { N_ELEMENTS = sizeof elements / sizeof *elements };
@@ -387,12 +387,12 @@ static inline struct node *make_pool(struct maker *m, enum op op, enum normc_ele
 	return graph_node(m->g, op, &in, 1, (union attr){.pool = &attr});
 }
 
-#define MAKE(name) struct node *(*name)(struct maker * m, enum op op, enum normc_elem elem)
-#define make_port  NULL
-#define make_data  NULL
-#define make_call  NULL
+#define MAKE(name)  struct node *(*name)(struct maker * m, enum op op, enum normc_elem elem)
+#define make_port   NULL
+#define make_data   NULL
+#define make_call   NULL
 #define make_region NULL
-#define make_part  NULL
+#define make_part   NULL
 static MAKE(const make[OP_COUNT]) = {
 #define OP(name, in, attr, ...) [OP_##name] = make_##attr,
 #include "ops.def"

@@ -74,9 +74,11 @@ static void test_row(void **state)
 	uint64_t first = seed ? strtoull(seed, NULL, 10) : 1000 * (uint64_t)*op;
 	bool anchor = op_info[*op].kind > KIND_move;
 	for (int i = 0; i < N_ELEMENTS; i++)
-		for (uint64_t k = 0; allowed(*op, elements[i]) && k < INSTANCES * (1 + anchor * 3u); k++) {
+		for (uint64_t k = 0; allowed(*op, elements[i]) && k < INSTANCES * (1 + anchor * 3u);
+		     k++) {
 			print_message("%s of %s, seed %llu\n", op_info[*op].name,
-				      normc_elem_name(elements[i]), (unsigned long long)(first + k));
+				      normc_elem_name(elements[i]),
+				      (unsigned long long)(first + k));
 			try_instance(*op, elements[i], first + k);
 		}
 }

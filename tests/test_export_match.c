@@ -16,7 +16,8 @@ static const struct sample samples[] = {
 		 "%1 = constant : f32[3,2,2] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]\n"
 		 "%2 = conv %0 %1 {groups 1 stride [1] dilation [1] x_dilation [1] before [1] "
 		 "after [0]} : f32[N,3,5]\n"
-		 "%3 = constant : f32[1,3,1] = [1, 2, 3]\n%4 = broadcast %3 {to [N,3,5]} : f32[N,3,5]\n"
+		 "%3 = constant : f32[1,3,1] = [1, 2, 3]\n%4 = broadcast %3 {to [N,3,5]} : "
+		 "f32[N,3,5]\n"
 		 "%5 = add %2 %4 : f32[N,3,5]\nreturn %5 \"y\"\n",
 		 "Conv"},
 		{"conv read twice", 23,
@@ -57,32 +58,38 @@ static const struct sample samples[] = {
 		 "MatMul"},
 		{"repetition of both operands", 23,
 		 "graph \"g\"\n%0 = input \"x\" : f32[N,1]\n%1 = input \"w\" : f32[1,3]\n"
-		 "%2 = broadcast %0 {to [N,3]} : f32[N,3]\n%3 = broadcast %1 {to [N,3]} : f32[N,3]\n"
+		 "%2 = broadcast %0 {to [N,3]} : f32[N,3]\n%3 = broadcast %1 {to [N,3]} : "
+		 "f32[N,3]\n"
 		 "%4 = mul %2 %3 : f32[N,3]\nreturn %4 \"y\"\n",
 		 "Mul"},
 		{"repetition that is needed", 23,
 		 "graph \"g\"\n%0 = input \"x\" : f32[1,3]\n%1 = input \"w\" : f32[1,3]\n"
-		 "%2 = broadcast %0 {to [4,3]} : f32[4,3]\n%3 = broadcast %1 {to [4,3]} : f32[4,3]\n"
+		 "%2 = broadcast %0 {to [4,3]} : f32[4,3]\n%3 = broadcast %1 {to [4,3]} : "
+		 "f32[4,3]\n"
 		 "%4 = mul %2 %3 : f32[4,3]\nreturn %4 \"y\"\n",
 		 "Expand Mul"},
 		{"mean", 23,
-		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n%1 = reduce_sum %0 {axes [1]} : f32[N,1]\n"
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n%1 = reduce_sum %0 {axes [1]} : "
+		 "f32[N,1]\n"
 		 "%2 = constant : f32[1,1] = [4]\n%3 = broadcast %2 {to [N,1]} : f32[N,1]\n"
 		 "%4 = div %1 %3 : f32[N,1]\nreturn %4 \"y\"\n",
 		 "ReduceMean"},
 		{"no mean", 23,
-		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n%1 = reduce_sum %0 {axes [1]} : f32[N,1]\n"
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n%1 = reduce_sum %0 {axes [1]} : "
+		 "f32[N,1]\n"
 		 "%2 = constant : f32[1,1] = [3]\n%3 = broadcast %2 {to [N,1]} : f32[N,1]\n"
 		 "%4 = div %1 %3 : f32[N,1]\nreturn %4 \"y\"\n",
 		 "ReduceSum Div"},
 		{"mean over an unknown extent", 23,
-		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n%1 = reduce_sum %0 {axes [0]} : f32[1,4]\n"
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n%1 = reduce_sum %0 {axes [0]} : "
+		 "f32[1,4]\n"
 		 "%2 = dims {rank 0 value [N]} : i64[]\n%3 = cast %2 {to f32 wrap false} : f32[]\n"
 		 "%4 = reshape %3 {to [1,1]} : f32[1,1]\n%5 = broadcast %4 {to [1,4]} : f32[1,4]\n"
 		 "%6 = div %1 %5 : f32[1,4]\nreturn %6 \"y\"\n",
 		 "ReduceMean"},
 		{"average pool", 23,
-		 "graph \"g\"\n%0 = input \"x\" : f32[N,1,4]\n%1 = pool_sum %0 {kernel [2] stride [2] "
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,1,4]\n%1 = pool_sum %0 {kernel [2] stride "
+		 "[2] "
 		 "dilation [1] before [1] after [1]} : f32[N,1,3]\n"
 		 "%2 = constant : f32[1,1,1] = [0.5]\n%3 = broadcast %2 {to [N,1,3]} : f32[N,1,3]\n"
 		 "%4 = mul %1 %3 : f32[N,1,3]\nreturn %4 \"y\"\n",
@@ -104,21 +111,23 @@ static const struct sample samples[] = {
 		 "%6 = max %3 %5 : f32[3]\nreturn %6 \"y\"\n",
 		 "Min Max"},
 		{"sigmoid", 23,
-		 "graph \"g\"\n%0 = input \"x\" : f32[3]\n%1 = neg %0 : f32[3]\n%2 = exp %1 : f32[3]\n"
+		 "graph \"g\"\n%0 = input \"x\" : f32[3]\n%1 = neg %0 : f32[3]\n%2 = exp %1 : "
+		 "f32[3]\n"
 		 "%3 = constant : f32[1] = [1]\n%4 = broadcast %3 {to [3]} : f32[3]\n"
 		 "%5 = add %2 %4 : f32[3]\n%6 = div %4 %5 : f32[3]\nreturn %6 \"y\"\n",
 		 "Sigmoid"},
 #define GELU(half)                                                                                 \
-	"graph \"g\"\n%0 = input \"x\" : f32[3]\n%1 = constant : f32[1] = [0.70710678118]\n"         \
-	"%2 = broadcast %1 {to [3]} : f32[3]\n%3 = mul %0 %2 : f32[3]\n%4 = erf %3 : f32[3]\n"       \
-	"%5 = constant : f32[1] = [1]\n%6 = broadcast %5 {to [3]} : f32[3]\n"                        \
-	"%7 = add %4 %6 : f32[3]\n%8 = mul %0 %7 : f32[3]\n%9 = constant : f32[1] = [" half "]\n"    \
+	"graph \"g\"\n%0 = input \"x\" : f32[3]\n%1 = constant : f32[1] = [0.70710678118]\n"       \
+	"%2 = broadcast %1 {to [3]} : f32[3]\n%3 = mul %0 %2 : f32[3]\n%4 = erf %3 : f32[3]\n"     \
+	"%5 = constant : f32[1] = [1]\n%6 = broadcast %5 {to [3]} : f32[3]\n"                      \
+	"%7 = add %4 %6 : f32[3]\n%8 = mul %0 %7 : f32[3]\n%9 = constant : f32[1] = [" half "]\n"  \
 	"%10 = broadcast %9 {to [3]} : f32[3]\n%11 = mul %8 %10 : f32[3]\nreturn %11 \"y\"\n"
 		{"gelu", 23, GELU("0.5"), "Gelu"},
 		{"gelu below opset 20", 19, GELU("0.5"), "Mul Erf Add Mul Mul"},
 		{"no gelu", 23, GELU("0.25"), "Mul Erf Add Mul Mul"},
 		{"gelu with tanh", 23,
-		 "graph \"g\"\n%0 = input \"x\" : f32[3]\n%1 = mul %0 %0 : f32[3]\n%2 = mul %1 %0 : f32[3]\n"
+		 "graph \"g\"\n%0 = input \"x\" : f32[3]\n%1 = mul %0 %0 : f32[3]\n%2 = mul %1 %0 "
+		 ": f32[3]\n"
 		 "%3 = constant : f32[1] = [0.044715]\n%4 = broadcast %3 {to [3]} : f32[3]\n"
 		 "%5 = mul %2 %4 : f32[3]\n%6 = add %0 %5 : f32[3]\n"
 		 "%7 = constant : f32[1] = [0.7978845608]\n%8 = broadcast %7 {to [3]} : f32[3]\n"
@@ -128,8 +137,8 @@ static const struct sample samples[] = {
 		 "%16 = mul %0 %15 : f32[3]\n%17 = mul %16 %13 : f32[3]\nreturn %17 \"y\"\n",
 		 "Gelu"},
 #define NORM(shape, parameter, axes, rest)                                                         \
-	"graph \"g\"\n%0 = input \"x\" : f32[" shape "]\n%1 = input \"p\" : f32[" parameter "]\n"    \
-	"%2 = norm %0 %1 {axes [" axes "] " rest " gamma true beta false} : f32[" shape "]\n"       \
+	"graph \"g\"\n%0 = input \"x\" : f32[" shape "]\n%1 = input \"p\" : f32[" parameter "]\n"  \
+	"%2 = norm %0 %1 {axes [" axes "] " rest " gamma true beta false} : f32[" shape "]\n"      \
 	"return %2 \"y\"\n"
 #define USUAL " epsilon 1e-05 place inside unbiased false"
 		{"layer norm", 23, NORM("N,3,4", "1,1,4", "2", "centre mean scale rms" USUAL),
@@ -159,21 +168,23 @@ static const struct sample samples[] = {
 		 NORM("N,3,4", "1,1,4", "2",
 		      "centre mean scale rms epsilon 0.01 place outside unbiased false"),
 		 "ReduceMean Sub Mul ReduceMean Sqrt Add Div Mul"},
-		{"instance norm", 23,
-		 NORM("N,3,4", "1,3,1", "2", "centre mean scale rms" USUAL),
+		{"instance norm", 23, NORM("N,3,4", "1,3,1", "2", "centre mean scale rms" USUAL),
 		 "Reshape InstanceNormalization"},
 		{"batch norm", 23,
 		 "graph \"g\"\n%0 = input \"x\" : f32[N,2,4]\n%1 = constant : f32[1,2,1] = [1, 2]\n"
-		 "%2 = constant : f32[1,2,1] = [3, 4]\n%3 = norm %0 %1 %2 %1 %2 {axes [] centre given "
+		 "%2 = constant : f32[1,2,1] = [3, 4]\n%3 = norm %0 %1 %2 %1 %2 {axes [] centre "
+		 "given "
 		 "scale given epsilon 1e-05 place inside unbiased false gamma true beta true} : "
 		 "f32[N,2,4]\nreturn %3 \"y\"\n",
 		 "BatchNormalization"},
 		{"one unknown extent", 23,
-		 "graph \"g\"\n%0 = input \"x\" : f32[N,3,4]\n%1 = reshape %0 {to [N*3,4]} : f32[N*3,4]\n"
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,3,4]\n%1 = reshape %0 {to [N*3,4]} : "
+		 "f32[N*3,4]\n"
 		 "return %1 \"y\"\n",
 		 "Reshape"},
 		{"an extent that is kept", 23,
-		 "graph \"g\"\n%0 = input \"x\" : f32[N,M,4]\n%1 = reshape %0 {to [N,M*4]} : f32[N,M*4]\n"
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,M,4]\n%1 = reshape %0 {to [N,M*4]} : "
+		 "f32[N,M*4]\n"
 		 "return %1 \"y\"\n",
 		 "Reshape"},
 		{"extents that must be computed", 23,
@@ -182,7 +193,8 @@ static const struct sample samples[] = {
 		 "Shape Gather Gather Concat Reshape"},
 		{"a quotient that is rounded down", 23,
 		 "graph \"g\"\n%0 = input \"x\" : f32[N,M]\n"
-		 "%1 = dims {rank 1 value [(N - 5) floordiv M,(N - 5) mod M]} : i64[2]\nreturn %1 \"y\"\n",
+		 "%1 = dims {rank 1 value [(N - 5) floordiv M,(N - 5) mod M]} : i64[2]\nreturn %1 "
+		 "\"y\"\n",
 		 "Shape Gather Add Gather Max Mod Sub Div Max Mod Concat"},
 		{"backwards to the first element", 23,
 		 "graph \"g\"\n%0 = input \"m\" : f32[M]\n%1 = input \"x\" : f32[N]\n"
