@@ -73,7 +73,7 @@ static Onnx__TensorShapeProto__Dimension *dimension(struct export *e, const stru
 	return to;
 }
 
-static Onnx__ValueInfoProto *port(struct export *e, const char *name, const struct type *type)
+Onnx__ValueInfoProto *export_port(struct export *e, const char *name, const struct type *type)
 {
 	Onnx__ValueInfoProto *info = arena_new(e->arena, Onnx__ValueInfoProto, 1);
 	Onnx__TypeProto *proto = arena_new(e->arena, Onnx__TypeProto, 1);
@@ -104,14 +104,15 @@ static void write_ports(struct export *e)
 		const char *name = g->inputs[i]->attr.port->name;
 		e->node = g->inputs[i];
 		export_check_elem(e, e->node->type.elem);
-		PUSH(e->arena, e->proto->input, e->proto->n_input, port(e, name, &e->node->type));
+		PUSH(e->arena, e->proto->input, e->proto->n_input,
+		     export_port(e, name, &e->node->type));
 		export_take(e, name);
 		e->value[g->inputs[i]->id] = name;
 	}
 	for (uint32_t i = 0; i < g->n_outputs; i++) {
 		const struct node *n = g->outputs[i];
 		PUSH(e->arena, e->proto->output, e->proto->n_output,
-		     port(e, g->output_names[i], &n->type));
+		     export_port(e, g->output_names[i], &n->type));
 		export_take(e, g->output_names[i]);
 		if (n->op != OP_input && n->op != OP_constant && !e->output[n->id])
 			e->output[n->id] = g->output_names[i];
@@ -141,6 +142,9 @@ static void make_plans(struct export *e, bool *live)
 			live[e->plans[i].in[k]->id] = true;
 		if (e->node->op == OP_part)
 			read_part(e, e->node->in[0], e->node->attr.part->index);
+		for (uint32_t k = 0;
+		     op_info[e->node->op].kind == KIND_region && k < node_n_results(e->node); k++)
+			read_part(e, e->node, k); /* sub-graphs give all of their results */
 	}
 }
 
@@ -182,17 +186,22 @@ static void write_node(struct export *e, const struct node *n)
 	e->value[n->id] = output;
 }
 
-static void write_graph(struct export *e)
+void export_nodes(struct export *e)
 {
 	const struct graph *g = e->g;
 	bool *live = arena_new(e->arena, bool, g->n_nodes + 1);
-	onnx__graph_proto__init(e->proto);
-	e->proto->name = text(g->name ? g->name : "");
-	write_ports(e);
 	make_plans(e, live);
 	for (uint32_t i = 0; i < g->n_nodes; i++)
 		if (live[i])
 			write_node(e, g->nodes[i]);
+}
+
+static void write_graph(struct export *e)
+{
+	const struct graph *g = e->g;
+	e->proto->name = text(g->name ? g->name : "");
+	write_ports(e);
+	export_nodes(e);
 	for (uint32_t i = 0; i < g->n_outputs; i++) {
 		const struct node *n = g->outputs[i];
 		if (e->context->diag->errors == 0 &&
@@ -285,13 +294,11 @@ static bool pack(struct export *e, const Onnx__ModelProto *model, FILE *file)
 	       diag_error(diag, (struct loc){0}, NORMC_IO, "the model could not be written");
 }
 
-static struct export *export_new(const struct graph *g, int32_t opset, int32_t cap)
+/* With empty tables for a graph. */
+static struct export *open_tables(struct export *e, const struct graph *g)
 {
 	struct arena *arena = g->context->arena;
-	struct export *e = arena_new(arena, struct export, 1);
-	*e = (struct export){.g = g, .context = g->context, .arena = arena, .opset = opset};
-	e->cap = cap;
-	e->wanted = opset;
+	e->g = g;
 	e->uses = graph_uses(g, arena);
 	e->plans = arena_new(arena, struct export_plan, g->n_nodes + 1);
 	e->value = arena_new(arena, const char *, g->n_nodes + 1);
@@ -299,9 +306,28 @@ static struct export *export_new(const struct graph *g, int32_t opset, int32_t c
 	e->reads_part = arena_new(arena, bool *, g->n_nodes + 1);
 	e->results = arena_new(arena, const char **, g->n_nodes + 1);
 	e->proto = arena_new(arena, Onnx__GraphProto, 1);
-	e->taken = names_new(arena);
 	e->known = names_new(arena);
+	onnx__graph_proto__init(e->proto);
 	return e;
+}
+
+static struct export *export_new(const struct graph *g, int32_t opset, int32_t cap)
+{
+	struct export *e = arena_new(g->context->arena, struct export, 1);
+	*e = (struct export){.main = g,
+			     .context = g->context,
+			     .arena = g->context->arena,
+			     .opset = opset,
+			     .cap = cap,
+			     .wanted = opset,
+			     .taken = names_new(g->context->arena)};
+	return open_tables(e, g);
+}
+
+struct export *export_inside(struct export *e, const struct graph *region)
+{
+	struct export *inner = arena_copy(e->arena, e, sizeof *e);
+	return open_tables(inner, region);
 }
 
 bool export_model(const struct graph *g, const struct export_request *request, FILE *file,

@@ -29,7 +29,8 @@ const char *export_call(struct export *e)
 
 const char *export_part(struct export *e)
 {
-	return e->results[e->plan->in[0]->id][e->node->attr.part->index];
+	const char **results = e->results[e->plan->in[0]->id];
+	return results ? results[e->node->attr.part->index] : ""; /* after a report */
 }
 
 /* Unless the only result is the node's own value: results that nobody reads have no name. */

@@ -179,6 +179,11 @@ void export_strings(struct export *e, Onnx__NodeProto *n, const char *name,
 	}
 }
 
+void export_graph(struct export *e, Onnx__NodeProto *n, const char *name, Onnx__GraphProto *value)
+{
+	attribute(e, n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH)->g = value;
+}
+
 const char *export_result(struct export *e, Onnx__NodeProto *n)
 {
 	const char *name = export_name(e);

@@ -23,10 +23,10 @@ bool export_fixed(const struct type *type, int64_t *dim)
 static const char *write_symbol(struct export *e, const struct dim *d)
 {
 	const struct symbol *s = &e->context->dims->symbols[d->value];
-	if (s->input >= e->g->n_inputs)
+	if (s->input >= e->main->n_inputs)
 		return export_refuse(e, "an extent does not come from the inputs");
-	const struct node *input = e->g->inputs[s->input];
-	const char *from = export_value(e, input);
+	const struct node *input = e->main->inputs[s->input];
+	const char *from = input->attr.port->name; /* seen in all sub-graphs */
 	int64_t index = s->index;
 	if (!s->element) {
 		const char *key = arena_printf(e->arena, "shape %u", s->input);

@@ -40,6 +40,7 @@ struct export_plan {
 struct export
 {
 	const struct graph *g;
+	const struct graph *main; /* the model, of which g may be a region */
 	struct context *context;
 	struct arena *arena;
 	int32_t opset, cap;
@@ -65,6 +66,12 @@ const struct export_way *export_way(enum op op);
 /* Reports that the node cannot be written, and why; returns a name that stands for nothing. */
 const char *export_refuse(struct export *e, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
+
+Onnx__ValueInfoProto *export_port(struct export *e, const char *name, const struct type *type);
+/* Plans and writes the nodes of e->g, whose inputs have values. */
+void export_nodes(struct export *e);
+/* For a region of the graph: with tables of its own, and the same names taken. */
+struct export *export_inside(struct export *e, const struct graph *region);
 
 /* ---- export_node.c ---- */
 
@@ -93,6 +100,7 @@ void export_floats(struct export *e, Onnx__NodeProto *n, const char *name, const
 		   uint32_t count);
 void export_strings(struct export *e, Onnx__NodeProto *n, const char *name,
 		    const char *const *value, uint32_t count);
+void export_graph(struct export *e, Onnx__NodeProto *n, const char *name, Onnx__GraphProto *value);
 const char *export_result(struct export *e, Onnx__NodeProto *n);
 /* A node without attributes; `in` ends with NULL. */
 const char *export_simple(struct export *e, const char *op_type, const char *const *in);
