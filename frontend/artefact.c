@@ -114,15 +114,14 @@ enum normc_status folder_load(struct normc_program **program, const char *folder
 	return jit_load(program, object, "model", access(weights, F_OK) ? NULL : weights, error);
 }
 
-/* Renames `from` to `to` when its bytes are on the disk. */
-static bool put_in_place(struct compile *c, const char *from, const char *to)
+bool file_put_in_place(struct diag *diag, const char *from, const char *to)
 {
 	int file = open(from, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
-		return io_failure(&c->diag, from);
+		return io_failure(diag, from);
 	int failed = fsync(file);
 	close(file);
-	return (!failed && !rename(from, to)) || io_failure(&c->diag, to);
+	return (!failed && !rename(from, to)) || io_failure(diag, to);
 }
 
 /* ---- tools ---- */
@@ -319,7 +318,7 @@ static bool write_header(struct compile *c, const char *path)
 static bool write_weights_file(struct compile *c, const char *path)
 {
 	const char *partial = arena_printf(c->context.arena, "%s.part", path);
-	if (write_weights(c, partial) && put_in_place(c, partial, path))
+	if (write_weights(c, partial) && file_put_in_place(&c->diag, partial, path))
 		return true;
 	unlink(partial);
 	return false;
@@ -352,6 +351,6 @@ bool artefact_write(struct compile *c, void *user)
 		return false;
 	if (any && beside && !c->options.weights_file)
 		diag_note(&c->diag, "the weights are in %s", weights);
-	return put_in_place(c, header, with_suffix(c, path, ".h")) &&
-	       put_in_place(c, inside(c, folder, "out"), path);
+	return file_put_in_place(&c->diag, header, with_suffix(c, path, ".h")) &&
+	       file_put_in_place(&c->diag, inside(c, folder, "out"), path);
 }

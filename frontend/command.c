@@ -15,7 +15,8 @@ enum {
 	CHECK = 4,
 	BENCH = 8,
 	INSPECT = 16,
-	MODEL = COMPILE | RUN | BENCH | INSPECT
+	OPT = 32,
+	MODEL = COMPILE | RUN | BENCH | INSPECT | OPT
 };
 
 /* MAYBE: a text that only stands behind '='; "" without one. */
@@ -36,6 +37,9 @@ struct option {
 static const struct option options[] = {
 		{"output", 'o', "OUT", COMPILE, TEXT, FIELD(output),
 		 "the file to write: .o .a .so .ll or .s"},
+		{"output", 'o', "OUT", OPT, TEXT, FIELD(output), "the ONNX file to write"},
+		{"opset", 0, "N", OPT, WHOLE, FIELD(opset),
+		 "use no operator of a later opset; 13 to 28, default: 23"},
 		{"weights", 0, "FILE", COMPILE, TEXT, FIELD(weights),
 		 "put the weights into FILE, which is mapped when the model is loaded"},
 		{"symbol", 0, "NAME", COMPILE, TEXT, FIELD(symbol),
@@ -46,7 +50,8 @@ static const struct option options[] = {
 		 "folder for NAME.npy of each output; default: the current one"},
 		{"dim", 0, "N=1", MODEL | CHECK, TEXTS, FIELD(dims),
 		 "fix the unknown dimension N; may be given several times"},
-		{"cpu", 0, "NAME", MODEL | CHECK, TEXT, FIELD(cpu),
+		{"cpu", 0, "NAME", (MODEL & ~OPT) | CHECK, TEXT,
+		 FIELD(cpu),
 		 "native (default), x86-64-v3, x86-64-v4, or a name of LLVM's"},
 		{"target", 0, "TRIPLE", COMPILE | INSPECT, TEXT, FIELD(target),
 		 "the machine to compile for, such as aarch64-linux-gnu; default: this one"},
@@ -139,6 +144,18 @@ const struct command commands[] = {
 		 "  normc inspect resnet50.onnx --graph | less\n"
 		 "  normc inspect resnet50.onnx --kernels --dim N=1\n",
 		 1, 1, command_inspect},
+		{"opt", "write the rewritten model as ONNX",
+		 "normc opt MODEL.onnx -o OUT.onnx [options]",
+		 "The rewritten graph as standard ONNX operators, for other programs: names of\n"
+		 "inputs and outputs, metadata and node names stay.  All is written for one opset:\n"
+		 "the model's own, at least 13, or a later one that an operator needs, such as\n"
+		 "LayerNormalization (17), Gelu (20) or RMSNormalization (23).  --opset N is the\n"
+		 "last that may be used; elementary operators stand in for later ones.\n"
+		 "\n"
+		 "  normc opt resnet50.onnx -o small.onnx\n"
+		 "  normc opt bert.onnx -o bert17.onnx --opset 17 --dim batch=1\n"
+		 "  normc opt vit.onnx -o same.onnx --passes -fold_norm,-recognize\n",
+		 1, 1, command_opt},
 		{"ops", "list the supported operators", "normc ops",
 		 "Prints a table in Markdown.\n", 0, 0, command_ops},
 		{NULL, NULL, NULL, NULL, 0, 0, NULL},

@@ -23,7 +23,7 @@ struct settings {
 	bool interpret, interpret_rewritten;
 	bool profile, json, graph, kernels, quiet;
 	double rtol, atol;
-	double threads, runs, seed, limit, memory; /* whole numbers */
+	double threads, runs, seed, limit, memory, opset; /* whole numbers */
 };
 
 struct command {
@@ -37,6 +37,7 @@ enum normc_status command_run(const struct settings *settings);
 enum normc_status command_check(const struct settings *settings);
 enum normc_status command_bench(const struct settings *settings);
 enum normc_status command_inspect(const struct settings *settings);
+enum normc_status command_opt(const struct settings *settings);
 enum normc_status command_ops(const struct settings *settings);
 
 /* ---- command.c ---- */

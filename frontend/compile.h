@@ -58,6 +58,9 @@ bool folder_make(struct diag *diag, const char *beside, char *folder, size_t siz
 /* Removes a folder and the files in it. */
 void folder_remove(const char *folder);
 
+/* Renames `from` to `to`, on the same file system, when its bytes are on the disk. */
+bool file_put_in_place(struct diag *diag, const char *from, const char *to);
+
 /* Guarded steps.  The first writes the files that folder_load takes; `user` is the folder. */
 bool artefact_loadable(struct compile *c, void *user);
 /* Makes a program of them in this process. */

@@ -185,7 +185,8 @@ static inline struct node *new_input(struct maker *m, const struct type *type,
 	if (m->g->n_inputs >= MOST_OPERANDS)
 		fail_msg("too many operands");
 	m->of[m->g->n_inputs] = *v;
-	return graph_input(m->g, "x", type);
+	struct arena *arena = m->b->context.arena;
+	return graph_input(m->g, arena_printf(arena, "x%u", m->g->n_inputs), type);
 }
 
 static inline struct node *new_constant(struct maker *m, const struct type *type,

@@ -1,0 +1,169 @@
+/* State of one export, shared by export*.c.
+ *
+ * Backwards from the outputs every live node gets a plan: the operands that it really reads, which
+ * may lie behind repetitions that an ONNX operator does by itself or behind nodes that the operator
+ * covers, and the function that writes it.  Then the live nodes are written in order.
+ *
+ * Values are names.  Functions that write report what cannot be written and go on with a name that
+ * stands for nothing, so that they need no checks between; export.c looks at the diag in the end.
+ */
+#ifndef NORMC_FRONTEND_EXPORT_STATE_H
+#define NORMC_FRONTEND_EXPORT_STATE_H
+
+#include "export.h"
+#include "names.h"
+#include "onnx/onnx.pb-c.h"
+
+struct export;
+/* Writes e->node as e->plan says; returns the name of the result. */
+typedef const char *export_function(struct export *e);
+
+/* A row of export.def. */
+struct export_way {
+	export_function *write;
+	const char *onnx;
+	int32_t opset;
+};
+
+/* How a live node is written. */
+struct export_plan {
+	export_function *write; /* NULL: as its row says */
+	struct node *const *in; /* what it reads */
+	uint32_t n_in;
+	const struct node
+			*anchor; /* the operation that the node's operator covers, if not its own */
+	double low, high;	 /* limits of Clip */
+	bool turned[2];		 /* operands of Gemm that are transposed */
+	const char *text;	 /* the operator, or a choice of it */
+};
+
+struct export
+{
+	const struct graph *g;
+	const struct graph *main; /* the model, of which g may be a region */
+	struct context *context;
+	struct arena *arena;
+	int32_t opset, cap;
+	int32_t wanted; /* an operator needs this opset: everything is written again for it */
+	const uint32_t *uses;
+	struct export_plan *plans; /* by node, as all below */
+	const char **value;	   /* names; NULL before it is written */
+	const char **output;	   /* the graph output that the node is */
+	bool **reads_part;	   /* of operations with several results: those that are read */
+	const char ***results;	   /* and the names of all */
+	const struct node *node;   /* being written */
+	const struct export_plan *plan;
+	Onnx__GraphProto *proto;
+	struct names *taken; /* names of values and nodes */
+	struct names *known; /* numbers, lists and extents that were written, by their text */
+	uint64_t weight_bytes;
+};
+
+/* ---- export.c ---- */
+
+/* The row of an operation. */
+const struct export_way *export_way(enum op op);
+/* Reports that the node cannot be written, and why; returns a name that stands for nothing. */
+const char *export_refuse(struct export *e, const char *format, ...)
+		__attribute__((format(printf, 2, 3)));
+
+Onnx__ValueInfoProto *export_port(struct export *e, const char *name, const struct type *type);
+/* Plans and writes the nodes of e->g, whose inputs have values. */
+void export_nodes(struct export *e);
+/* For a region of the graph: with tables of its own, and the same names taken. */
+struct export *export_inside(struct export *e, const struct graph *region);
+
+/* ---- export_node.c ---- */
+
+/* Whether operators of this opset may be used.  If so, and it is above the current one, the model
+ * will be written again with it. */
+bool export_allows(struct export *e, int32_t opset);
+/* The same where there is no other way: false after a report. */
+bool export_needs(struct export *e, int32_t opset);
+/* Reports element types that the cap excludes. */
+void export_check_elem(struct export *e, enum normc_elem elem);
+
+/* A name that is not taken yet: the node's own or one like it. */
+const char *export_name(struct export *e);
+/* Takes a name for good. */
+void export_take(struct export *e, const char *name);
+
+/* Begins an ONNX node; then operands (NULL: absent) and attributes; export_result ends it. */
+Onnx__NodeProto *export_begin(struct export *e, const char *op_type);
+void export_operand(struct export *e, Onnx__NodeProto *n, const char *name);
+void export_int(struct export *e, Onnx__NodeProto *n, const char *name, int64_t value);
+void export_ints(struct export *e, Onnx__NodeProto *n, const char *name, const int64_t *value,
+		 uint32_t count);
+void export_float(struct export *e, Onnx__NodeProto *n, const char *name, double value);
+void export_string(struct export *e, Onnx__NodeProto *n, const char *name, const char *value);
+void export_floats(struct export *e, Onnx__NodeProto *n, const char *name, const double *value,
+		   uint32_t count);
+void export_strings(struct export *e, Onnx__NodeProto *n, const char *name,
+		    const char *const *value, uint32_t count);
+void export_graph(struct export *e, Onnx__NodeProto *n, const char *name, Onnx__GraphProto *value);
+const char *export_result(struct export *e, Onnx__NodeProto *n);
+/* A node without attributes; `in` ends with NULL. */
+const char *export_simple(struct export *e, const char *op_type, const char *const *in);
+#define EMIT(e, op_type, ...) export_simple(e, op_type, (const char *const[]){__VA_ARGS__, NULL})
+const char *export_converted(struct export *e, const char *value, enum normc_elem to);
+
+/* The value of a node that was written, or a constant, which becomes an initializer. */
+const char *export_value(struct export *e, const struct node *n);
+/* Operand k of the plan. */
+const char *export_in(struct export *e, uint32_t k);
+/* A constant with other extents of the same count. */
+const char *export_constant_as(struct export *e, const struct node *n, int32_t rank,
+			       const int64_t *dim);
+/* An initializer of these bytes (layout of normc_tensor), which are borrowed. */
+const char *export_data(struct export *e, const char *name, const struct raw_tensor *raw);
+/* A scalar, and a vector of i64. */
+const char *export_number(struct export *e, enum normc_elem elem, double value);
+const char *export_list(struct export *e, const int64_t *value, uint32_t count);
+/* A vector of `count` equal numbers. */
+const char *export_fill(struct export *e, enum normc_elem elem, int32_t rank, const int64_t *dim,
+			double value);
+
+/* ---- export_shape.c ---- */
+
+/* An expression as a vector of one i64; several as one vector. */
+const char *export_extent(struct export *e, const struct dim *d);
+const char *export_extents(struct export *e, const struct dim *const *d, uint32_t count);
+/* value reshaped from the shape of `from` */
+const char *export_reshaped(struct export *e, const char *value, const struct type *from,
+			    const struct type *to);
+/* Fixed extents: false if one is not. */
+bool export_fixed(const struct type *type, int64_t *dim);
+
+/* ---- export_move.c ---- */
+
+/* A reduction over the dimensions of `mask`, which stay with extent 1. */
+const char *export_reduced(struct export *e, const char *op_type, const char *value, uint32_t mask);
+/* Pads before and after each dimension; expressions, which may be negative. */
+const char *export_padded(struct export *e, const char *value, const char *number,
+			  const struct attr_pad *attr, int32_t rank);
+
+/* ---- export_call.c ---- */
+
+/* Ends a node with several results; with one it is as export_result. */
+const char *export_results(struct export *e, Onnx__NodeProto *n, uint32_t count);
+
+/* ---- export_match.c ---- */
+
+/* Chooses how a live node is written. */
+void export_choose(struct export *e, const struct node *n, struct export_plan *plan);
+/* What lies behind repetitions. */
+struct node *export_unrepeated(struct node *n);
+/* Whether all elements of a constant are one number. */
+bool export_splat(struct export *e, const struct node *n, double *value);
+
+/* ---- the ways of export.def, and those that export_match.c chooses ---- */
+
+#define WRITE(name, way, onnx, opset) export_function export_##way;
+#include "export.def"
+#undef WRITE
+export_function export_named, export_clip, export_gelu, export_mean, export_gemm,
+		export_average_pool;
+/* The row's operator on all operands, without a look at element types. */
+export_function export_operator;
+
+#endif
