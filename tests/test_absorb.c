@@ -187,8 +187,9 @@ static struct node *nonlinear_between(struct graph *g)
 
 static struct node *other_axis_summed(struct graph *g)
 {
-	static const int32_t swap[3] = {0, 2, 1};
-	struct node *x = normed(g, input(g, SHAPE(2, WIDTH, WIDTH)), true, true);
+	static const int32_t swap[2] = {1, 0};
+	struct node *x = normed(g, input(g, SHAPE(1, WIDTH, WIDTH)), true, true);
+	x = build_reshape(g, x, 2, x->type.dim + 1);
 	return linear(g, build_transpose(g, x, swap));
 }
 
