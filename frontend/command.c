@@ -146,11 +146,12 @@ const struct command commands[] = {
 		 1, 1, command_inspect},
 		{"opt", "write the rewritten model as ONNX",
 		 "normc opt MODEL.onnx -o OUT.onnx [options]",
-		 "The rewritten graph as standard ONNX operators, for other programs: names of\n"
-		 "inputs and outputs, metadata and node names stay.  All is written for one opset:\n"
-		 "the model's own, at least 13, or a later one that an operator needs, such as\n"
-		 "LayerNormalization (17), Gelu (20) or RMSNormalization (23).  --opset N is the\n"
-		 "last that may be used; elementary operators stand in for later ones.\n"
+		 "Writes the rewritten graph as standard ONNX operators, for other programs;\n"
+		 "names of inputs, outputs and nodes and the metadata stay.  All is for one\n"
+		 "opset: the model's own, at least 13, or a later one that an operator needs,\n"
+		 "such as LayerNormalization (17), Gelu (20) or RMSNormalization (23).\n"
+		 "--opset N is the last that may be used, and may be below the model's own;\n"
+		 "elementary operators stand in for later ones.\n"
 		 "\n"
 		 "  normc opt resnet50.onnx -o small.onnx\n"
 		 "  normc opt bert.onnx -o bert17.onnx --opset 17 --dim batch=1\n"

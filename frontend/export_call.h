@@ -1,6 +1,6 @@
-/* Functions of the runtime (runtime/ops.def) as ONNX operators: export_call_NAME() for each row; the
- * table is in export_call.c.  A function that is missing does not link, one without a row does not
- * compile.
+/* Functions of the runtime (runtime/ops.def) as ONNX operators: export_call_NAME() for each row;
+ * the table is in export_call.c.  A function that is missing does not link, one without a row does
+ * not compile.
  */
 #ifndef NORMC_FRONTEND_EXPORT_CALL_H
 #define NORMC_FRONTEND_EXPORT_CALL_H

@@ -73,8 +73,8 @@ static bool match_bias(struct export *e, const struct node *n, struct export_pla
 	return false;
 }
 
-/* A product of matrices, with operands from behind transposes if `always`, else only then; the third
- * operand may be NULL. */
+/* A product of matrices, with operands from behind transposes; unless `always`, only if there is
+ * one.  The bias may be NULL. */
 static bool plan_gemm(struct export *e, const struct node *m, struct node *bias, bool always,
 		      struct export_plan *plan)
 {

@@ -1,13 +1,13 @@
 /* If and Loop: their regions as sub-graphs.
  *
- * A region takes everything it uses as an input; a sub-graph sees the names around it, so inputs that
- * are the same in every iteration are bound to those names and only the changing ones are written.
- * What is computed once for the whole graph (shapes, lists) is computed again inside: names made in
- * a sub-graph are not seen outside.
+ * A region takes everything it uses as an input; a sub-graph sees the names around it, so inputs
+ * that are the same in every iteration are bound to those names and only the changing ones are
+ * written.  What is computed once for the whole graph (shapes, lists) is computed again inside:
+ * names made in a sub-graph are not seen outside.
  */
 #include "export_state.h"
 
-/* The parameters from `first` on are values of the outer graph: operands `operand`... of the node. */
+/* The parameters from `first` on are values of the outer graph: operands from `operand` on. */
 static void bind_outer(struct export *e, struct export *inner, uint32_t first, uint32_t operand)
 {
 	for (uint32_t i = first; i < inner->g->n_inputs; i++)

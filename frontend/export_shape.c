@@ -50,9 +50,9 @@ static const char *write_quotient(struct export *e, const struct dim *d)
 {
 	const struct dim *a = d->arg[0], *b = d->arg[1];
 	const char *left = export_extent(e, a), *right = export_extent(e, b);
-	if (b->low < 1)
+	if (b->low == 0)
 		right = EMIT(e, "Max", right, export_list(e, (int64_t[]){1}, 1));
-	if (d->kind == DIM_MOD || a->low < 0) {
+	if (d->kind == DIM_MOD || a->low < 0 || b->low < 0) {
 		const char *rest = EMIT(e, "Mod", left, right);
 		if (d->kind == DIM_MOD)
 			return rest;
