@@ -11,7 +11,7 @@
 struct count {
 	const char *op_type, *domain;
 	uint32_t before, after;
-	uint32_t meanless; /* of those after: norms that do not subtract a mean any more */
+	uint32_t meanless; /* of those after: LayerNorms that do not subtract a mean any more */
 	bool norm;	   /* a normalization layer */
 };
 
@@ -49,8 +49,7 @@ enum left { GONE, LEFT, MEANLESS };
 
 static bool is_meanless(const struct node *n)
 {
-	return n->op == OP_norm && n->attr.norm->centre == NORM_CENTRE_NONE && n->loc.via &&
-	       !strcmp(n->loc.via, "recentre");
+	return n->op == OP_norm && n->attr.norm->centre == NORM_CENTRE_NONE;
 }
 
 /* A source is left if a node that normalizes, scales or divides still comes from it. */
@@ -97,7 +96,7 @@ static void print_operators(struct compile *c)
 		}
 		found->before++;
 		found->after += left[i] != GONE;
-		found->meanless += left[i] == MEANLESS;
+		found->meanless += left[i] == MEANLESS && !strcmp(s->op_type, "LayerNormalization");
 	}
 	qsort(counts, n, sizeof *counts, by_name);
 	printf("operators:\n");
