@@ -1,6 +1,7 @@
 /* `normc opt` from outside: the committed models give the same answers after it, and what the
  * command says when something is wrong.
  */
+#define _GNU_SOURCE
 #include "test_cli.h"
 
 #define MODELS NORMC_SOURCE_DIR "/tests/models/"
