@@ -262,8 +262,6 @@ static Onnx__ModelProto *write_model(struct export *e, const struct model *from)
 	model->domain = old->domain;
 	model->has_model_version = old->has_model_version;
 	model->model_version = old->model_version;
-	model->doc_string = old->doc_string;
-	e->proto->doc_string = old->graph->doc_string;
 	return model;
 }
 

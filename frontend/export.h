@@ -20,7 +20,7 @@ enum {
 };
 
 struct export_request {
-	const struct model *model; /* where the graph comes from: producer, texts; may be NULL */
+	const struct model *model; /* where the graph comes from: its producer; may be NULL */
 	int32_t opset;		   /* where to begin, such as the model's own; raised if need be */
 	int32_t cap;		   /* no operator of a later opset is used */
 };

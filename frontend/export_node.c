@@ -1,6 +1,7 @@
 /* Pieces of an ONNX graph: nodes with their attributes, initializers, unique names. */
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "eval.h"
@@ -278,6 +279,19 @@ const char *export_in(struct export *e, uint32_t k)
 	return export_value(e, e->plan->in[k]);
 }
 
+/* The shortest spelling that means this number. */
+static const char *spell(struct export *e, enum normc_elem elem, double value)
+{
+	char text[40];
+	for (int digits = 1; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, value);
+		double read = strtod(text, NULL);
+		if (read == value || (elem == NORMC_F32 && (float)read == (float)value))
+			break;
+	}
+	return arena_printf(e->arena, "%s_%s", normc_elem_name(elem), text);
+}
+
 const char *export_fill(struct export *e, enum normc_elem elem, int32_t rank, const int64_t *dim,
 			double value)
 {
@@ -291,7 +305,7 @@ const char *export_fill(struct export *e, enum normc_elem elem, int32_t rank, co
 		one.f = &value;
 	else
 		one.i = &whole;
-	const char *key = arena_printf(e->arena, "%s_%.17g", normc_elem_name(elem), value);
+	const char *key = spell(e, elem, value);
 	for (int32_t i = 0; i < rank; i++)
 		key = arena_printf(e->arena, "%s_%s%" PRId64, key, i ? "" : "x", dim[i]);
 	void **slot = names_slot(e->known, key);

@@ -200,6 +200,67 @@ static const struct sample samples[] = {
 		 "graph \"g\"\n%0 = input \"m\" : f32[M]\n%1 = input \"x\" : f32[N]\n"
 		 "%2 = slice %1 {start [N - 2] extent [M] step [-1]} : f32[M]\nreturn %2 \"y\"\n",
 		 "Shape Gather Add Shape Gather Mul Add Slice"},
+		{"the greatest", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n"
+		 "%1 = call %0 {name \"topk\" ints [1,1] floats []} : (f32[N,3], i64[N,3])\n"
+		 "%2 = part %1 {index 0} : f32[N,3]\n%3 = part %1 {index 1} : i64[N,3]\n"
+		 "return %2 \"y\", %3 \"at\"\n",
+		 "TopK"},
+		{"only the places of the greatest", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n"
+		 "%1 = call %0 {name \"topk\" ints [1,0] floats []} : (f32[N,3], i64[N,3])\n"
+		 "%2 = part %1 {index 1} : i64[N,3]\n%3 = neg %2 : i64[N,3]\n"
+		 "return %3 \"y\", %2 \"at\"\n",
+		 "TopK Neg"},
+		{"running sums", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n"
+		 "%1 = call %0 {name \"cumsum\" ints [1,1,1,0] floats []} : f32[N,4]\n"
+		 "return %1 \"y\"\n",
+		 "CumSum"},
+		{"resize to sizes", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[1,1,N,4]\n"
+		 "%1 = call %0 {name \"resize\" ints [2,0,0,0,0] floats [-0.75,0,0,0,0,0]} : "
+		 "f32[1,1,N*3,7]\nreturn %1 \"y\"\n",
+		 "Shape Gather Mul Concat Resize"},
+		{"resize by scales", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[1,1,N,4]\n"
+		 "%1 = call %0 {name \"resize\" ints [0,4,2,0,0] floats [-0.75,0,0,0,2,1.5]} : "
+		 "f32[1,1,N*2,6]\nreturn %1 \"y\"\n",
+		 "Resize"},
+		{"recurrent layer without bias", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,2,3]\n%1 = input \"w\" : f32[1,4,3]\n"
+		 "%2 = input \"r\" : f32[1,4,1]\n%3 = constant : u8[0] = []\n"
+		 "%4 = call %0 %1 %2 %3 %3 %3 %3 %3 {name \"lstm\" ints [1,0,0,7,1,1] "
+		 "floats [0,0.3,0.4,0,0,0,0]} : (f32[N,1,2,1], f32[1,2,1], f32[1,2,1])\n"
+		 "%5 = part %4 {index 0} : f32[N,1,2,1]\n%6 = part %4 {index 2} : f32[1,2,1]\n"
+		 "return %5 \"y\", %6 \"c\"\n",
+		 "LSTM"},
+		{"pooling with places", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,1,5]\n"
+		 "%1 = call %0 {name \"max_pool\" ints [0,3,2,1,1] floats []} : "
+		 "(f32[N,1,3], i64[N,1,3])\n%2 = part %1 {index 0} : f32[N,1,3]\n"
+		 "%3 = part %1 {index 1} : i64[N,1,3]\nreturn %2 \"y\", %3 \"at\"\n",
+		 "MaxPool"},
+		{"scattering", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[1,5]\n%1 = input \"at\" : i64[1,2]\n"
+		 "%2 = input \"new\" : f32[1,2]\n%3 = call %0 %1 %2 {name \"scatter_elements\" "
+		 "ints [1,1] floats []} : f32[1,5]\nreturn %3 \"y\"\n",
+		 "ScatterElements"},
+		{"sampling", 18,
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,1,4,4]\n%1 = input \"at\" : f32[N,6,6,2]\n"
+		 "%2 = call %0 %1 {name \"grid_sample\" ints [0,2,1] floats []} : f32[N,1,6,6]\n"
+		 "return %2 \"y\"\n",
+		 "GridSample"},
+		{"spectrum", 19,
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,6,1]\n"
+		 "%1 = call %0 {name \"dft\" ints [1,0,1,6] floats []} : f32[N,4,2]\nreturn %1 "
+		 "\"y\"\n",
+		 "DFT"},
+		{"quantization in blocks", 23,
+		 "graph \"g\"\n%0 = input \"x\" : f32[N,4]\n%1 = input \"s\" : f32[N,2]\n"
+		 "%2 = constant : u8[0] = []\n%3 = call %0 %1 %2 {name \"quantize_linear\" "
+		 "ints [1,2,1,0] floats []} : i8[N,4]\nreturn %3 \"y\"\n",
+		 "QuantizeLinear"},
 		{"outputs that are inputs and numbers, and one value twice", 23,
 		 "graph \"g\"\n%0 = input \"x\" : f32[3]\n%1 = constant : f32[2] = [1, 2]\n"
 		 "%2 = abs %0 : f32[3]\nreturn %0 \"a\", %1 \"b\", %2 \"c\", %2 \"d\"\n",
