@@ -240,8 +240,10 @@ bool verify_algebra(struct verify_report *r, const struct verify_side *before,
 	const struct graph *g = before->graph;
 	struct tensor *a = arena_new(r->arena, struct tensor, g->n_outputs + 1);
 	struct tensor *b = arena_new(r->arena, struct tensor, g->n_outputs + 1);
-	if (!eval_residues(g, before->symbols, before->in, a) ||
-	    !eval_residues(after->graph, after->symbols, after->in, b))
+	struct eval_request first = {EVAL_EXACT, before->symbols, before->arena};
+	struct eval_request second = {EVAL_EXACT, after->symbols, after->arena};
+	if (!eval_residues(g, first, before->in, a) ||
+	    !eval_residues(after->graph, second, after->in, b))
 		return false;
 	for (uint32_t i = 0; i < g->n_outputs; i++) {
 		struct verify_case c = {.lane = LANE_ALGEBRA,

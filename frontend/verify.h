@@ -13,8 +13,8 @@
 
 #include "eval.h"
 
-#define VERIFY_LANE_LIST(X) X(STRUCTURE, "structure") X(EXACT, "exact") X(ALGEBRA, "algebra") \
-	X(FLOAT, "float")
+#define VERIFY_LANE_LIST(X)                                                                        \
+	X(STRUCTURE, "structure") X(EXACT, "exact") X(ALGEBRA, "algebra") X(FLOAT, "float")
 #define X(name, text) LANE_##name,
 enum verify_lane { VERIFY_LANE_LIST(X) LANE_COUNT };
 #undef X
@@ -23,11 +23,11 @@ enum verify_outcome { VERIFY_PASSED, VERIFY_FAILED, VERIFY_NOT_APPLICABLE };
 
 /* Kinds of inputs. */
 #define VERIFY_DATA_LIST(X)                                                                        \
-	X(NORMAL, "normal")	    /* standard normal */                                          \
-	X(CONSTANT, "constant")	    /* the same along all dimensions but the first: no variance */ \
-	X(NEAR, "near-constant")    /* variance far below any epsilon */                           \
-	X(FAR, "far-mean")	    /* mean far above the deviation */                             \
-	X(WHOLE, "whole numbers")   /* -2 to 2 */
+	X(NORMAL, "normal")	  /* standard normal */                                            \
+	X(CONSTANT, "constant")	  /* the same along all dimensions but the first: no variance */   \
+	X(NEAR, "near-constant")  /* variance far below any epsilon */                             \
+	X(FAR, "far-mean")	  /* mean far above the deviation */                               \
+	X(WHOLE, "whole numbers") /* -2 to 2 */
 #define X(name, text) DATA_##name,
 enum verify_data { VERIFY_DATA_LIST(X) DATA_COUNT };
 #undef X
@@ -60,7 +60,7 @@ uint32_t verify_count(const struct verify_report *r, enum verify_outcome outcome
 bool verify_structure(struct verify_report *r, const struct graph *before,
 		      const struct graph *after);
 
-/* Values for the inputs of a graph, and for its symbols, of which extents are taken from `extents`
+/* Values from `arena` for the inputs of a graph, and for its symbols, of which extents are taken from `extents`
  * (by number).  `index_limit`: integers are below it, and below every table that they select from.
  * False after a report. */
 struct verify_request {
@@ -68,6 +68,7 @@ struct verify_request {
 	uint64_t seed;
 	const int64_t *extents;
 	int64_t index_limit;
+	struct arena *arena;
 };
 bool verify_inputs(const struct graph *g, const struct verify_request *request, int64_t *symbols,
 		   struct tensor *in);
@@ -82,6 +83,7 @@ void verify_compare(struct verify_report *r, struct verify_case start, const str
 /* The algebra lane.  `decisive`: a difference is a failure; else it may come from constants that
  * were rounded when they were computed, and the lane does not apply. */
 struct verify_side {
+	struct arena *arena; /* for the evaluation */
 	const struct graph *graph;
 	const int64_t *symbols;
 	const struct tensor *in;

@@ -89,17 +89,25 @@ static void fill_integers(struct tensor *t, int64_t limit, uint64_t *state)
 		t->i[i] = limit ? (int64_t)(random_bits(state) % (uint64_t)below) : 1;
 }
 
-static bool input_new(const struct graph *g, uint32_t i, const int64_t *symbols, struct tensor *t)
+/* A tensor for an input of the graph whose symbols are known. */
+struct place {
+	const struct graph *graph;
+	const int64_t *symbols;
+	struct arena *arena;
+};
+
+static bool input_new(const struct place *place, uint32_t i, struct tensor *t)
 {
+	const struct graph *g = place->graph;
 	const struct node *n = g->inputs[i];
 	*t = (struct tensor){.elem = n->type.elem, .rank = n->type.rank, .count = 1};
 	for (int32_t d = 0; d < t->rank; d++)
-		if (!dim_eval(n->type.dim[d], symbols, &t->dim[d]) || t->dim[d] < 0 ||
+		if (!dim_eval(n->type.dim[d], place->symbols, &t->dim[d]) || t->dim[d] < 0 ||
 		    __builtin_mul_overflow(t->count, t->dim[d], &t->count))
 			return diag_error(g->context->diag, n->loc, NORMC_LIMIT,
 					  "input '%s' has an extent without a value",
 					  n->attr.port->name);
-	t->i = arena_alloc(g->context->arena, (size_t)t->count, sizeof *t->i);
+	t->i = arena_alloc(place->arena, (size_t)t->count, sizeof *t->i);
 	return true;
 }
 
@@ -121,11 +129,12 @@ bool verify_inputs(const struct graph *g, const struct verify_request *request, 
 		   struct tensor *in)
 {
 	const struct dims *dims = g->context->dims;
+	const struct place place = {g, symbols, request->arena};
 	uint64_t state = request->seed * 1000 + (uint64_t)request->data;
 	for (uint32_t i = 0; i < dims->n_symbols; i++)
 		symbols[i] = dims->symbols[i].element ? 1 : request->extents[i];
 	for (uint32_t i = 0; i < g->n_inputs; i++) {
-		if (!input_new(g, i, symbols, &in[i]))
+		if (!input_new(&place, i, &in[i]))
 			return false;
 		if (elem_is_float(in[i].elem)) {
 			fill_reals(&in[i], request, &state);
@@ -171,11 +180,45 @@ static bool is_function(enum op op)
 	}
 }
 
+/* Whether two elements differ. */
+static bool varies(const struct attr_data *a)
+{
+	const unsigned char *p = a->p;
+	size_t size = normc_elem_size(a->type.elem);
+	for (uint64_t at = size; at + size <= a->bytes; at += size)
+		if (memcmp(p, p + at, size))
+			return true;
+	return false;
+}
+
+/* The same elements, or one element that is everywhere. */
 static bool same_constant(const struct node *a, const struct node *b)
 {
 	const struct attr_data *x = a->attr.data, *y = b->attr.data;
-	return a->op == OP_constant && x->type.elem == y->type.elem && x->bytes == y->bytes &&
-	       !memcmp(x->p, y->p, x->bytes);
+	if (a->op != OP_constant || x->type.elem != y->type.elem)
+		return false;
+	if (x->bytes && y->bytes && !varies(x) && !varies(y))
+		return !memcmp(x->p, y->p, normc_elem_size(x->type.elem));
+	return x->bytes == y->bytes && !memcmp(x->p, y->p, x->bytes);
+}
+
+/* 0, 1, -1 everywhere, or another power of two: exact, whoever computed it. */
+static bool is_neutral(const struct attr_data *a)
+{
+	double x = 0;
+	if (varies(a) || !a->bytes)
+		return false;
+	if (a->type.elem == NORMC_F32) {
+		float narrow;
+		memcpy(&narrow, a->p, sizeof narrow);
+		x = narrow;
+	} else if (a->type.elem == NORMC_F64) {
+		memcpy(&x, a->p, sizeof x);
+	} else {
+		return false;
+	}
+	int exponent;
+	return x == 0 || fabs(frexp(x, &exponent)) == 0.5;
 }
 
 /* Whether a live node of `g` is as good as n: the same constant or function. */
@@ -194,6 +237,8 @@ bool verify_same_material(const struct graph *before, const struct graph *after)
 	for (uint32_t i = 0; i < after->n_nodes; i++) {
 		const struct node *n = after->nodes[i];
 		bool constant = n->op == OP_constant && elem_is_float(n->type.elem);
+		if (constant && is_neutral(n->attr.data))
+			continue;
 		if (new[i] && (constant || is_function(n->op)) && !has_match(before, old, n))
 			return false;
 	}
@@ -213,16 +258,6 @@ struct opening {
 	uint32_t n;
 };
 
-/* Whether two elements differ: what is the same everywhere is known to rules. */
-static bool varies(const struct attr_data *a, size_t size)
-{
-	const unsigned char *p = a->p;
-	for (uint64_t at = size; at + size <= a->bytes; at += size)
-		if (memcmp(p, p + at, size))
-			return true;
-	return false;
-}
-
 static struct node *open_constant(struct graph *to, const struct node *old, struct node *const *in,
 				  void *user)
 {
@@ -230,8 +265,8 @@ static struct node *open_constant(struct graph *to, const struct node *old, stru
 	(void)in;
 	o->to = o->to ? o->to : to;
 	if (to != o->to || old->op != OP_constant || !elem_is_float(old->type.elem) ||
-	    !varies(old->attr.data, normc_elem_size(old->type.elem)))
-		return NULL;
+	    !varies(old->attr.data))
+		return NULL; /* what is the same everywhere is known to rules */
 	int64_t dim[MAX_RANK];
 	for (int32_t d = 0; d < old->type.rank; d++)
 		dim[d] = old->type.dim[d]->value;
@@ -287,7 +322,8 @@ double verify_work(const struct graph *g, const int64_t *symbols)
 		for (int32_t d = 1; n->op == OP_conv && d < weights->rank; d++)
 			work *= (double)weights->dim[d]->value;
 		int64_t depth = 1;
-		if (n->op == OP_matmul && dim_eval(weights->dim[weights->rank - 2], symbols, &depth))
+		if (n->op == OP_matmul &&
+		    dim_eval(weights->dim[weights->rank - 2], symbols, &depth))
 			work *= (double)depth;
 		sum += work;
 	}

@@ -87,8 +87,8 @@ double bound_settle(const struct tensor *out, int64_t i, double bound)
 	double value = fabs(out->f[i]);
 	if (!isfinite(value))
 		return bound;
-	if (value > largest(out->elem) || (value < largest(out->elem) / 2 &&
-					   value + bound > largest(out->elem)))
+	if (value > largest(out->elem) ||
+	    (value < largest(out->elem) / 2 && value + bound > largest(out->elem)))
 		return INFINITY;
 	return bound;
 }
@@ -509,9 +509,9 @@ static eval_fn *const bound_of[OP_COUNT] = {
 };
 #undef OP
 
-bool eval_bounds(const struct graph *g, const int64_t *symbols, const struct tensor *in,
+bool eval_bounds(const struct graph *g, struct eval_request request, const struct tensor *in,
 		 struct tensor *out)
 {
-	struct eval_request request = {EVAL_EXACT, symbols, g->context->arena};
+	request.mode = EVAL_EXACT;
 	return eval_graph_beside(g, request, bound_of, in, out);
 }

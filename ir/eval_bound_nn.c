@@ -164,8 +164,8 @@ BOUND(conv)
 /* ---- sums ---- */
 
 /* Sum of bounds, and roundings of a sum of `terms` terms. */
-static bool summed(struct eval *e, const struct node *n, const struct tensor *x,
-		   struct tensor *out, double terms)
+static bool summed(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *out,
+		   double terms)
 {
 	eval_fn *operation = n->op == OP_pool_sum ? eval_pool_sum : eval_reduce_sum;
 	double unit = bound_unit(out->elem);
@@ -178,8 +178,7 @@ static bool summed(struct eval *e, const struct node *n, const struct tensor *x,
 		double rounding = bound_of_terms(terms) * sqrt(square.f[i]) +
 				  bound_of_sum(terms) * fabs(value_of(out, i));
 		bool exact = unit == 0 || (whole && sqrt(terms * square.f[i]) * unit <= 1);
-		out->bound[i] = bound_settle(out, i,
-					     error.f[i] + (exact ? 0 : unit * rounding));
+		out->bound[i] = bound_settle(out, i, error.f[i] + (exact ? 0 : unit * rounding));
 	}
 	tensor_give(e, &squares);
 	tensor_give(e, &square);
@@ -209,7 +208,8 @@ BOUND(reduce_prod)
 	bool ok = eval_reduce_prod(e, n, (const struct tensor *const[]){&wide}, &most) &&
 		  eval_reduce_prod(e, n, (const struct tensor *const[]){&size}, &least);
 	for (int64_t i = 0; ok && i < out->count; i++)
-		out->bound[i] = bound_settle(out, i, (most.f[i] - least.f[i]) * (1 + 1e-9) +
+		out->bound[i] = bound_settle(out, i,
+					     (most.f[i] - least.f[i]) * (1 + 1e-9) +
 							     c * fabs(value_of(out, i)));
 	tensor_give(e, &wide);
 	tensor_give(e, &size);
@@ -232,8 +232,7 @@ static bool extreme(struct eval *e, const struct node *n, const struct tensor *x
 		double at = value_of(out, i);
 		bool equal = least.f[i] == most.f[i];
 		out->bound[i] = equal ? 0
-				      : bound_settle(out, i,
-						     fmax(most.f[i] - at, at - least.f[i]));
+				      : bound_settle(out, i, fmax(most.f[i] - at, at - least.f[i]));
 	}
 	tensor_give(e, &below);
 	tensor_give(e, &above);
@@ -344,8 +343,8 @@ BOUND(softmax)
 		softmax_sums(&r);
 		for (int64_t k = 0; k < r.extent; k++) {
 			int64_t at = r.first + k * r.step;
-			out->bound[at] = bound_settle(
-					out, at, softmax_bound(&r, at, n->attr.softmax->log));
+			out->bound[at] = bound_settle(out, at,
+						      softmax_bound(&r, at, n->attr.softmax->log));
 		}
 	}
 	return true;

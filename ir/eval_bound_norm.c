@@ -121,8 +121,8 @@ static struct bounded deviation(const struct norm_bound *m, int64_t i, struct bo
 {
 	double x = m->x->f[i];
 	return (struct bounded){x - c.x, m->x->bound[i] + c.e +
-						 (c.x != 0 || c.e != 0 ? m->unit * 2 : 0) *
-								 (fabs(x) + fabs(c.x))};
+							 (c.x != 0 || c.e != 0 ? m->unit * 2 : 0) *
+									 (fabs(x) + fabs(c.x))};
 }
 
 static void find_deviations(struct norm_bound *m)
@@ -209,8 +209,10 @@ static double element_bound(const struct norm_bound *m, int64_t i, const struct 
 
 BOUND(norm)
 {
-	struct norm_bound m = {
-			.attr = n->attr.norm, .x = in[0], .out = out, .unit = bound_unit(out->elem)};
+	struct norm_bound m = {.attr = n->attr.norm,
+			       .x = in[0],
+			       .out = out,
+			       .unit = bound_unit(out->elem)};
 	take_operands(&m, in);
 	int64_t n_sets = sets_new(e, &m);
 	if (m.attr->centre == NORM_CENTRE_MEAN)

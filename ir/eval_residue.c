@@ -78,8 +78,9 @@ uint64_t residue_of_real(double x)
 	double fraction = frexp(fabs(x), &exponent);
 	uint64_t digits = (uint64_t)ldexp(fraction, 53);
 	exponent = (exponent - 53) % 61;
-	uint64_t scaled = residue_product(digits % RESIDUE_PRIME,
-				   power(2, (uint64_t)(exponent < 0 ? exponent + 61 : exponent)));
+	uint64_t scaled = residue_product(
+			digits % RESIDUE_PRIME,
+			power(2, (uint64_t)(exponent < 0 ? exponent + 61 : exponent)));
 	return x < 0 ? residue_negative(scaled) : scaled;
 }
 
@@ -123,7 +124,7 @@ BY_VALUE(sign)
 BY_VALUE(floor)
 BY_VALUE(ceil)
 BY_VALUE(round)
-BY_VALUE(not)
+BY_VALUE(not )
 BY_VALUE(isnan)
 BY_VALUE(isinf)
 BY_VALUE(and)
@@ -308,7 +309,8 @@ RESIDUE(call)
 			all = residue_unknown(OP_call, all, residue_at(in[k], i));
 	for (uint32_t k = 0; k < n->attr.call->n_out; k++)
 		for (int64_t i = 0; is_float(&out[k]) && i < out[k].count; i++)
-			out[k].residue[i] = residue_unknown(OP_call, all, (uint64_t)k << 40 | (uint64_t)i);
+			out[k].residue[i] = residue_unknown(OP_call, all,
+							    (uint64_t)k << 40 | (uint64_t)i);
 	return true;
 }
 

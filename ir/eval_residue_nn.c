@@ -64,8 +64,8 @@ RESIDUE(conv)
 	return product(e, n, in, out, eval_conv);
 }
 
-static bool summed(struct eval *e, const struct node *n, const struct tensor *x,
-		   struct tensor *out, eval_fn *operation)
+static bool summed(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *out,
+		   eval_fn *operation)
 {
 	struct tensor sum = beside_new(e, out);
 	bool ok = true;
@@ -124,8 +124,8 @@ static int by_value(const void *a, const void *b)
 }
 
 /* The residue of the element that wins, by the same extreme of the elements' ranks. */
-static bool chosen(struct eval *e, const struct node *n, const struct tensor *x,
-		   struct tensor *out, eval_fn *operation)
+static bool chosen(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *out,
+		   eval_fn *operation)
 {
 	if (!is_float(x))
 		return true;
@@ -183,9 +183,10 @@ RESIDUE(softmax)
 		uint64_t part = residue_inverse(sum);
 		for (int64_t k = 0; k < extent; k++) {
 			int64_t at = first + k * inner;
-			out->residue[at] = n->attr.softmax->log
-						   ? residue_sum(x->residue[at], log_sum)
-						   : residue_product(exponential(x, at), part);
+			out->residue[at] =
+					n->attr.softmax->log
+							? residue_sum(x->residue[at], log_sum)
+							: residue_product(exponential(x, at), part);
 		}
 	}
 	return true;
@@ -351,9 +352,9 @@ static eval_fn *const residue_of[OP_COUNT] = {
 };
 #undef OP
 
-bool eval_residues(const struct graph *g, const int64_t *symbols, const struct tensor *in,
+bool eval_residues(const struct graph *g, struct eval_request request, const struct tensor *in,
 		   struct tensor *out)
 {
-	struct eval_request request = {EVAL_EXACT, symbols, g->context->arena};
+	request.mode = EVAL_EXACT;
 	return eval_graph_beside(g, request, residue_of, in, out);
 }
