@@ -1,7 +1,7 @@
 /* normc verify: the lanes of verify.h on a model before and after the passes, or on two models.
  *
- * The reference is the graph as it was imported, evaluated in this process; what is compared with it
- * is native code, which a child process compiles.
+ * The reference is the graph as it was imported, evaluated in this process; what is compared with
+ * it is native code, which a child process compiles.
  */
 #include "command.h"
 
@@ -281,7 +281,8 @@ static void print_case(const struct verify_case *c)
 	printf("%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome], c->data,
 	       c->output);
 	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_PASSED)
-		printf(": largest error %.3g of its bound", c->ratio);
+		printf(": largest error %.2g of its bound, bounds to %.2g of the largest value",
+		       c->ratio, c->tightness);
 	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_FAILED && isfinite(c->ratio))
 		printf(": error %.3g times its bound", c->ratio);
 	if (c->lane == LANE_FLOAT && c->unchecked)

@@ -116,6 +116,7 @@ static cJSON *json_case(const struct verify_case *c)
 			cJSON_AddNumberToObject(o, "error_over_bound", c->ratio);
 		else
 			cJSON_AddNullToObject(o, "error_over_bound");
+		cJSON_AddNumberToObject(o, "bound_over_largest_value", c->tightness);
 		cJSON_AddNumberToObject(o, "elements", (double)c->elements);
 		cJSON_AddNumberToObject(o, "unchecked", (double)c->unchecked);
 	}

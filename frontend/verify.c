@@ -172,6 +172,7 @@ void verify_compare(struct verify_report *r, struct verify_case start, const str
 {
 	struct verify_case c = start;
 	int64_t worst = -1;
+	double greatest = 0, bound = 0;
 	c.elements = want->count;
 	c.ratio = 0;
 	if (!same_extents(want, got)) {
@@ -185,12 +186,15 @@ void verify_compare(struct verify_report *r, struct verify_case start, const str
 			c.unchecked++;
 			continue;
 		}
-		double ratio = ratio_at(want, got, i);
+		double ratio = ratio_at(want, got, i), size = fabs(value_at(want, i));
+		greatest = isfinite(size) ? fmax(greatest, size) : greatest;
+		bound = fmax(bound, want->bound[i]);
 		if (ratio > c.ratio || worst < 0) {
 			worst = i;
 			c.ratio = ratio;
 		}
 	}
+	c.tightness = greatest > 0 ? bound / greatest : 0;
 	c.outcome = c.ratio > 1 ? VERIFY_FAILED : VERIFY_PASSED;
 	if (c.outcome == VERIFY_FAILED) {
 		c.text = difference(r, want, got, worst);

@@ -3,7 +3,8 @@
  *	structure   inputs and outputs have the same names and types
  *	exact       whole numbers, for which rounding cannot matter: zero tolerance
  *	algebra     both graphs modulo a prime, roots and exponentials as unknown functions
- *	float       what ran, against fp64 with a running error bound for each element (ir/eval_bound.c)
+ *	float       what ran, against fp64 with a running error bound for each
+ *	            element (ir/eval_bound.c)
  *
  * The functions here need graphs and tensors only; who runs a graph is the caller's business.
  * Reports are kept in an arena.  Nothing here is shared between threads.
@@ -38,6 +39,7 @@ struct verify_case {
 	const char *output; /* its name */
 	const char *data;   /* kind of inputs, "" where none are used */
 	double ratio;	    /* float: the largest error over its bound */
+	double tightness;   /* float: the largest finite bound over the largest value */
 	int64_t elements, unchecked;
 	const char *text; /* what failed where, or why the lane does not apply; "" if passed */
 };
@@ -60,9 +62,9 @@ uint32_t verify_count(const struct verify_report *r, enum verify_outcome outcome
 bool verify_structure(struct verify_report *r, const struct graph *before,
 		      const struct graph *after);
 
-/* Values from `arena` for the inputs of a graph, and for its symbols, of which extents are taken from `extents`
- * (by number).  `index_limit`: integers are below it, and below every table that they select from.
- * False after a report. */
+/* Values from `arena` for the inputs of a graph, and for its symbols, of which extents are taken
+ * from `extents` (by number).  `index_limit`: integers are below it, and below every table that
+ * they select from. False after a report. */
 struct verify_request {
 	enum verify_data data;
 	uint64_t seed;

@@ -1,6 +1,6 @@
 /* What the evaluations share that carry something beside each element: eval_bound*.c (bounds of
- * errors) and eval_residue*.c (values modulo a prime).  Both have a function for every row of ops.def,
- * called when the elements are there; a missing one does not link.
+ * errors) and eval_residue*.c (values modulo a prime).  Both have a function for every row of
+ * ops.def, called when the elements are there; a missing one does not link.
  */
 #ifndef NORMC_IR_EVAL_BESIDE_H
 #define NORMC_IR_EVAL_BESIDE_H
@@ -22,20 +22,21 @@
 bool beside_moved(struct eval *e, const struct node *n, const struct tensor *const *in,
 		  struct tensor *out, eval_fn *move);
 
-/* A tensor of f64 with the shape of `t` and nothing beside its elements; tensor_give gives it back. */
+/* A tensor of f64 with the shape of `t` and nothing beside its elements; tensor_give gives it back.
+ */
 struct tensor beside_new(struct eval *e, const struct tensor *t);
 
 /* ---- bounds ---- */
 
-/* What a rounding to the element type may change, relative to the value; the rounding of fp64 itself
- * included. 0 for integers. */
+/* What a rounding to the element type may change, relative to the value; the rounding of fp64
+ * itself included. 0 for integers. */
 double bound_unit(enum normc_elem elem);
-/* What a sum of n products may lose, in units of the root of the sum of their squares, and in units of
- * the sum itself. */
+/* What a sum of n products may lose, in units of the root of the sum of their squares, and in units
+ * of the sum itself. */
 double bound_of_terms(double n);
 double bound_of_sum(double n);
-/* The error of a sum whose terms have the errors e, from e1 = sum e and e2 = sum e^2.  Sure up to 16
- * terms, four standard deviations above. */
+/* The error of a sum whose terms have the errors e, from e1 = sum e and e2 = sum e^2.  Sure up to
+ * 16 terms, four standard deviations above. */
 double bound_spread(double e1, double e2);
 /* The bound as it is kept: infinite where the type cannot hold all that it allows. */
 double bound_settle(const struct tensor *out, int64_t i, double bound);

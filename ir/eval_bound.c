@@ -4,14 +4,15 @@
  * land that computes the same mathematics with every operation rounded to its element type, and
  * with sums regrouped.  What is sure and what is not:
  *
- *	- Operations per element, movement, extremes, pooling and softmax: a worst case, by intervals.
- *	  Rounding counts at the operands of a sum, not at its result, so that terms may be regrouped.
+ *	- Operations per element, movement, extremes, pooling and softmax: a worst case, by
+ *	  intervals. Rounding counts at the operands of a sum, not at its result, so that terms may
+ *	  be regrouped.
  *	- Sums of n terms: the worst case (n roundings) up to n = 64; above, roundings are taken as
  *	  independent with mean 0, and SIGMAS = 8 standard deviations are allowed (Higham and Mary
  *	  2019 call this the probabilistic bound).
- *	- Errors that come in through the operands of matmul and conv are taken as independent of each
- *	  other: they add by squares.  In the worst case they would add by sizes, which for a network
- *	  of 50 layers gives a bound of 10^80.
+ *	- Errors that come in through the operands of matmul and conv are taken as independent of
+ *	  each other: they add by squares.  In the worst case they would add by sizes, which for a
+ *	  network of 50 layers gives a bound of 10^80.
  *	- Operations that jump (floor, casts to integers, comparisons): where the interval of the
  *	  argument holds a jump, all that can come out is allowed; if that is a different choice or
  *	  another position, the bound is INFINITY: unchecked.

@@ -1,11 +1,11 @@
 /* Floating-point elements modulo the prime 2^61 - 1, beside their values in fp64.
  *
- * Numbers are m * 2^e and map exactly; sums, products, quotients and what is made of them are exact,
- * so that two formulas that are equal in real arithmetic give equal residues, and two that are not
- * differ but for a chance near 2^-60.  Functions that are not rational (sqrt, exp, ...) are unknown:
- * a hash of the operation and the residue of its argument.  Choices (max, comparisons, signs, where)
- * are made by the values in fp64, or by equality of residues; constants that a pass has computed and
- * rounded differ from what they stand for.
+ * Numbers are m * 2^e and map exactly; sums, products, quotients and what is made of them are
+ * exact, so that two formulas that are equal in real arithmetic give equal residues, and two that
+ * are not differ but for a chance near 2^-60.  Functions that are not rational (sqrt, exp, ...) are
+ * unknown: a hash of the operation and the residue of its argument.  Choices (max, comparisons,
+ * signs, where) are made by the values in fp64, or by equality of residues; constants that a pass
+ * has computed and rounded differ from what they stand for.
  *
  * Residues stand in the array beside the elements; those of integer tensors are not used, since
  * their elements are exact.

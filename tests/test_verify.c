@@ -1,5 +1,5 @@
-/* The lanes of `normc verify`: equal graphs pass, graphs with a mistake are caught, each rule of the
- * bounds and of the residues can fail.
+/* The lanes of `normc verify`: equal graphs pass, graphs with a mistake are caught, each rule of
+ * the bounds and of the residues can fail.
  */
 #include "sample.h"
 #include "verify.h"
