@@ -248,7 +248,8 @@ static bool import_both(struct compile *c, void *user)
 	c->passes.log = &v->log;
 	if (!compile_to(c, v->other ? STAGE_IMPORTED : STAGE_OPTIMISED))
 		return false;
-	v->after = c->graph;
+	if (!v->other)
+		v->after = c->graph;
 	return true;
 }
 
