@@ -468,23 +468,6 @@ KEPT(iota)
 KEPT(dims)
 KEPT(part)
 
-/* Compiled code calls the same function; of an uncertain operand nothing is known. */
-BOUND(call)
-{
-	bool certain = true;
-	(void)e;
-	for (uint32_t k = 0; k < n->n_in; k++)
-		certain = certain && is_certain(in[k]);
-	for (uint32_t k = 0; k < n->attr.call->n_out; k++) {
-		struct tensor *t = &out[k];
-		if (!certain)
-			all_unknown(t);
-		for (int64_t i = 0; certain && is_float(t) && i < t->count; i++)
-			t->bound[i] = bound_settle(t, i, 2 * bound_unit(t->elem) * fabs(t->f[i]));
-	}
-	return true;
-}
-
 /* The other branch might have been taken. */
 BOUND(if)
 {

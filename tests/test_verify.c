@@ -357,7 +357,7 @@ static void test_mistake(void **state)
 
 /* ---- bounds ---- */
 
-/* y = operation(x) with x in f32; the bound must hold what f32 arithmetic gives, and not 2^-10 more. */
+/* y = operation(x) in f32: the bound holds a rounding, and not 2^-10 of the value. */
 static void test_bound_sizes(void **state)
 {
 	static const char *const operations[] = {
