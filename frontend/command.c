@@ -16,7 +16,8 @@ enum {
 	BENCH = 8,
 	INSPECT = 16,
 	OPT = 32,
-	MODEL = COMPILE | RUN | BENCH | INSPECT | OPT
+	VERIFY = 64,
+	MODEL = COMPILE | RUN | BENCH | INSPECT | OPT | VERIFY
 };
 
 /* MAYBE: a text that only stands behind '='; "" without one. */
@@ -55,7 +56,7 @@ static const struct option options[] = {
 		 "native (default), x86-64-v3, x86-64-v4, or a name of LLVM's"},
 		{"target", 0, "TRIPLE", COMPILE | INSPECT, TEXT, FIELD(target),
 		 "the machine to compile for, such as aarch64-linux-gnu; default: this one"},
-		{"threads", 't', "N", RUN | CHECK | BENCH, WHOLE, FIELD(threads),
+		{"threads", 't', "N", RUN | CHECK | BENCH | VERIFY, WHOLE, FIELD(threads),
 		 "threads of a run; default: 0, one per processor (check: 1)"},
 		{"interpret", 0, NULL, RUN | CHECK, FLAG, FIELD(interpret),
 		 "run the imported graph by the slow, simple interpreter instead of compiling it"},
@@ -68,7 +69,9 @@ static const struct option options[] = {
 		{"quiet", 'q', NULL, CHECK, FLAG, FIELD(quiet), "only lines that are not `pass`"},
 		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs),
 		 "number of timed runs; default: 0, two seconds' worth"},
-		{"seed", 0, "N", BENCH, WHOLE, FIELD(seed),
+		{"report", 0, "FILE", VERIFY, TEXT, FIELD(report),
+		 "write the cases to FILE.xml (JUnit) or FILE.json"},
+		{"seed", 0, "N", BENCH | VERIFY, WHOLE, FIELD(seed),
 		 "seed of the made-up inputs; default: 1"},
 		{"profile", 0, NULL, BENCH | COMPILE, FLAG, FIELD(profile),
 		 "keep times per kernel; bench prints them"},
@@ -157,6 +160,27 @@ const struct command commands[] = {
 		 "  normc opt bert.onnx -o bert17.onnx --opset 17 --dim batch=1\n"
 		 "  normc opt vit.onnx -o same.onnx --passes -fold_norm,-recognize\n",
 		 1, 1, command_opt},
+		{"verify", "show that two models, or a model before and after rewriting, agree",
+		 "normc verify MODEL.onnx [OTHER.onnx] [options]",
+		 "Compares MODEL as it was imported with what normc makes of it (or of\n"
+		 "OTHER).  There are no tolerances to choose.  Lanes:\n"
+		 "\n"
+		 "  structure  names, types and extents of inputs and outputs\n"
+		 "  float      the compiled code lies within an error bound that is\n"
+		 "             calculated for each element; inputs include rows without\n"
+		 "             variance, with very little, and with a far mean\n"
+		 "  exact      whole numbers, no tolerance; for models that do not round them\n"
+		 "  algebra    both as formulas modulo a prime: equal in real arithmetic.\n"
+		 "             Weights stay symbols; rewrites that calculate with them and\n"
+		 "             round are left to the float lane\n"
+		 "\n"
+		 "Prints a line for each lane, output and kind of input; exits with 1 if\n"
+		 "one failed.  `not applicable` means that nothing was checked, and why.\n"
+		 "\n"
+		 "  normc verify model.onnx\n"
+		 "  normc verify model.onnx --passes -fold_norm --report junit.xml\n"
+		 "  normc verify before.onnx after.onnx --seed 7 --dim N=4\n",
+		 1, 2, command_verify},
 		{"ops", "list the supported operators", "normc ops",
 		 "Prints a table in Markdown.\n", 0, 0, command_ops},
 		{NULL, NULL, NULL, NULL, 0, 0, NULL},

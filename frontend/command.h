@@ -19,6 +19,7 @@ struct settings {
 	const char *cpu, *target, *weights, *symbol;
 	const char *passes, *dump_after;
 	const char *remarks; /* a file's path; "": to be printed; NULL: none */
+	const char *report;
 	bool verify, time_passes;
 	bool interpret, interpret_rewritten;
 	bool profile, json, graph, kernels, quiet;
@@ -38,6 +39,7 @@ enum normc_status command_check(const struct settings *settings);
 enum normc_status command_bench(const struct settings *settings);
 enum normc_status command_inspect(const struct settings *settings);
 enum normc_status command_opt(const struct settings *settings);
+enum normc_status command_verify(const struct settings *settings);
 enum normc_status command_ops(const struct settings *settings);
 
 /* ---- command.c ---- */
@@ -119,6 +121,19 @@ enum normc_status interpreter_open(struct runner *r, const struct settings *s, c
 enum normc_status interpreter_run(struct runner *r, const struct normc_tensor *in,
 				  struct normc_tensor *out, struct normc_error *error);
 void interpreter_close(struct interpreter *interpreter);
+
+/* ---- command_verify_report.c ---- */
+
+struct verify_report;
+
+/* Writes PATH.xml (JUnit, a case for each lane and output) or PATH.json; other names are
+ * NORMC_USAGE. */
+struct report_file {
+	const char *path, *model, *other; /* other: may be NULL */
+	double seed;
+};
+enum normc_status report_write(const struct report_file *file, const struct verify_report *report);
+bool report_path_is_known(const char *path);
 
 /* ---- command_compare.c ---- */
 

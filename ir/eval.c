@@ -69,6 +69,10 @@ struct tensor tensor_take(struct eval *e, enum normc_elem elem, int32_t rank, co
 	}
 	t.count = t.count ? room : 0;
 	t.i = pool_take(e, (size_t)t.count, sizeof *t.i);
+	if (e->beside) {
+		t.bound = pool_take(e, (size_t)t.count, sizeof *t.bound);
+		memset(t.bound, 0, (size_t)t.count * sizeof *t.bound);
+	}
 	return t;
 }
 
@@ -76,7 +80,10 @@ void tensor_give(struct eval *e, struct tensor *t)
 {
 	if (t->i)
 		pool_give(e, t->i);
+	if (t->bound)
+		pool_give(e, t->bound);
 	t->i = NULL;
+	t->bound = NULL;
 }
 
 void tensor_set(struct tensor *t, double f, int64_t i)
@@ -93,6 +100,8 @@ void tensor_copy(struct tensor *to, const struct tensor *from)
 {
 	if (to->count)
 		memcpy(to->i, from->i, (size_t)to->count * sizeof *to->i);
+	if (to->count && to->bound && from->bound)
+		memcpy(to->bound, from->bound, (size_t)to->count * sizeof *to->bound);
 }
 
 /* ---- shapes ---- */
@@ -190,7 +199,7 @@ static bool evaluate(struct eval *e, const struct node *n, const struct tensor *
 		return false;
 	if (kind_computes(op_info[n->op].kind))
 		normalize(e, &out[0]);
-	return true;
+	return !e->beside || e->beside[n->op](e, n, in, out);
 }
 
 /* The values of one graph while it is evaluated; indexed by node id. */
@@ -289,7 +298,14 @@ static struct eval eval_new(const struct graph *g, struct eval_request request)
 bool eval_graph(const struct graph *g, struct eval_request request, const struct tensor *in,
 		struct tensor *out)
 {
+	return eval_graph_beside(g, request, NULL, in, out);
+}
+
+bool eval_graph_beside(const struct graph *g, struct eval_request request, eval_fn *const *beside,
+		       const struct tensor *in, struct tensor *out)
+{
 	struct eval e = eval_new(g, request);
+	e.beside = beside;
 	if (!check_equal(&e))
 		return false;
 	for (uint32_t i = 0; i < g->n_outputs; i++)

@@ -19,6 +19,10 @@ struct tensor {
 		double *f;
 		int64_t *i;
 	};
+	union { /* carried beside each element by the two evaluations below, else NULL */
+		double *bound;
+		uint64_t *residue;
+	};
 };
 
 enum eval_mode { EVAL_EXACT, EVAL_ROUND };
@@ -40,6 +44,19 @@ bool eval_graph(const struct graph *g, struct eval_request request, const struct
  * extents. */
 bool eval_node(const struct graph *g, const struct node *n, struct eval_request request,
 	       const struct tensor *in, struct tensor *out);
+
+/* Evaluates in fp64 whatever request.mode says, and beside each element a bound of how far from it
+ * the element may lie when the same mathematics is computed in the element types, in any order
+ * (eval_bound.c says how sure that is). INFINITY: nothing is known. */
+bool eval_bounds(const struct graph *g, struct eval_request request, const struct tensor *in,
+		 struct tensor *out);
+
+/* Evaluates in fp64 whatever request.mode says, and beside each floating-point element its value by
+ * the same formulas modulo RESIDUE_PRIME, where arithmetic is exact and sqrt, exp and their kind
+ * are unknown functions (eval_residue.c). */
+static const uint64_t RESIDUE_PRIME = (UINT64_C(1) << 61) - 1;
+bool eval_residues(const struct graph *g, struct eval_request request, const struct tensor *in,
+		   struct tensor *out);
 
 /* Between tensors in memory (layout of struct normc_tensor) and the interpreter. */
 struct tensor tensor_load(struct arena *arena, enum normc_elem elem, int32_t rank,

@@ -187,6 +187,8 @@ static void loop_turn(struct loop *l, int64_t iteration, struct tensor *result)
 	for (uint32_t i = n_carried; i < l->attr->n_out; i++) {
 		struct tensor row = l->out[i + 1];
 		row.i = &result[i].i[iteration * row.count];
+		if (row.bound)
+			row.bound = &result[i].bound[iteration * row.count];
 		tensor_copy(&row, &l->out[i + 1]);
 	}
 }

@@ -100,7 +100,7 @@ static void norm_deviation(struct norm *m)
 
 /* The divisor from what was summed; L1 and MAX have no root for an epsilon to be inside of, so it
  * is added. */
-static double norm_divisor(const struct attr_norm *a, double s)
+double norm_divisor(const struct attr_norm *a, double s)
 {
 	bool root = a->scale != NORM_SCALE_L1 && a->scale != NORM_SCALE_MAX;
 	if (a->epsilon_place == NORM_EPSILON_INSIDE)

@@ -23,10 +23,18 @@ struct eval {
 	const struct tensor *in; /* inputs of the graph or region that is being evaluated */
 	struct arena *arena;
 	struct pool_block *free[POOL_CLASSES]; /* blocks to use again, by size */
+	/* By operation: after an evaluation, calculates what is carried beside the elements; NULL:
+	 * nothing is carried. */
+	bool (*const *beside)(struct eval *e, const struct node *n, const struct tensor *const *in,
+			      struct tensor *out);
 };
 
 typedef bool eval_fn(struct eval *e, const struct node *n, const struct tensor *const *in,
 		     struct tensor *out);
+
+/* Evaluates a graph with something carried; results in the graph's arena. */
+bool eval_graph_beside(const struct graph *g, struct eval_request request, eval_fn *const *beside,
+		       const struct tensor *in, struct tensor *out);
 
 /* Head of a function for one row. */
 #define EVAL(name)                                                                                 \
@@ -58,6 +66,9 @@ void tensor_copy(struct tensor *to, const struct tensor *from);
  * storage and whose extents they must have. */
 bool eval_region(struct eval *e, const struct graph *region, const struct tensor *in,
 		 struct tensor *out);
+
+/* The divisor of a norm from what was summed. */
+double norm_divisor(const struct attr_norm *a, double s);
 
 /* The value of an extent or index. */
 bool eval_dim(const struct eval *e, const struct node *n, const struct dim *d, int64_t *value);

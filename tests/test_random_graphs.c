@@ -10,6 +10,7 @@
  * a processor.
  */
 #include "random_graph.h"
+#include "verify.h"
 
 enum { GRAPHS = 120, RUNS = 2 };
 
@@ -38,6 +39,26 @@ static void compare(struct pool *p, const struct tensor *got, const struct tenso
 	}
 }
 
+/* Every element lies within the error bound that `normc verify` takes. */
+static void compare_bounds(struct pool *p, const struct tensor *in, const struct tensor *got,
+			   uint64_t seed)
+{
+	struct maker *m = p->m;
+	struct arena *arena = m->b->context.arena;
+	struct tensor *want = arena_new(arena, struct tensor, m->g->n_outputs + 1);
+	struct verify_report report = {.arena = arena};
+	struct eval_request request = {EVAL_EXACT, m->size, arena};
+	if (!eval_bounds(m->g, request, in, want))
+		fail_msg("graph %llu: %s", (unsigned long long)seed, m->b->diag.first);
+	for (uint32_t i = 0; i < m->g->n_outputs; i++)
+		verify_compare(&report, (struct verify_case){.lane = LANE_FLOAT}, &want[i],
+			       &got[i]);
+	for (uint32_t i = 0; i < report.n_cases; i++)
+		if (report.cases[i].outcome == VERIFY_FAILED)
+			fail_msg("graph %llu, output %u: %s", (unsigned long long)seed, i,
+				 report.cases[i].text);
+}
+
 static void run(struct pool *p, const struct compile_how *how, uint64_t seed)
 {
 	static const int64_t sizes[RUNS][SYMBOLS] = {{1, 2, 1}, {5, 17, 9}};
@@ -53,6 +74,7 @@ static void run(struct pool *p, const struct compile_how *how, uint64_t seed)
 			fail_msg("graph %llu: %s", (unsigned long long)seed, m->b->diag.first);
 		compiled_run(&(struct compiled_call){program, 1 + i, in, got, arena});
 		compare(p, got, want, seed);
+		compare_bounds(p, in, got, seed);
 	}
 	normc_program_free(program);
 }

@@ -1,0 +1,392 @@
+/* normc verify: the lanes of verify.h on a model before and after the passes, or on two models.
+ *
+ * The reference is the graph as it was imported, evaluated in this process; what is compared with
+ * it is native code, which a child process compiles.
+ */
+#include "command.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io.h"
+#include "verify.h"
+
+/* Multiplications above which the algebra lane would take minutes. */
+static const double most_algebra = 4e8;
+
+struct verification {
+	const struct settings *settings;
+	struct verify_report report;
+	struct pass_log log;
+	struct compile *before, *other; /* other NULL: the same model */
+	const struct graph *after;	/* what runs, as imported or rewritten */
+	struct runner runner;
+	struct arena *scratch; /* of one kind of inputs */
+	int64_t *extents;      /* chosen for the symbols */
+	int64_t index_limit;
+	struct normc_tensor *in, *out; /* of the run that goes on */
+};
+
+/* ---- running ---- */
+
+static void free_tensors(struct normc_tensor *t, size_t n)
+{
+	for (size_t i = 0; t && i < n; i++) {
+		free(t[i].data);
+		t[i].data = NULL;
+	}
+}
+
+static bool store_inputs(struct verification *v, const struct tensor *in)
+{
+	for (size_t i = 0; i < v->runner.n_inputs; i++) {
+		struct normc_tensor *t = &v->in[i];
+		size_t bytes;
+		t->elem = in[i].elem;
+		t->rank = in[i].rank;
+		memcpy(t->dim, in[i].dim, sizeof t->dim);
+		t->data = io_bytes(t, &bytes) ? malloc(bytes ? bytes : 1) : NULL;
+		if (!t->data)
+			return diag_error(&v->before->diag, (struct loc){0}, NORMC_LIMIT,
+					  "out of memory");
+		tensor_store(&in[i], t->data);
+	}
+	return true;
+}
+
+/* Runs the native code and compares its outputs. */
+static bool compare_run(struct verification *v, enum verify_data data, const struct tensor *in,
+			const struct tensor *want)
+{
+	struct normc_error error = {0};
+	const struct graph *g = v->before->imported;
+	struct verify_case c = {.lane = data == DATA_WHOLE ? LANE_EXACT : LANE_FLOAT,
+				.data = verify_data_name(data)};
+	bool ok = store_inputs(v, in);
+	enum normc_status status = ok ? runner_run(&v->runner, v->in, v->out, &error) : NORMC_LIMIT;
+	for (uint32_t i = 0; ok && i < g->n_outputs; i++) {
+		const struct normc_tensor *t = &v->out[i];
+		c.output = g->output_names[i];
+		if (status) {
+			c.outcome = VERIFY_FAILED;
+			c.text = arena_string(v->report.arena, error.text);
+			verify_add(&v->report, c);
+			continue;
+		}
+		struct tensor got = tensor_load(v->scratch, t->elem, t->rank, t->dim, t->data);
+		verify_compare(&v->report, c, &want[i], &got);
+	}
+	free_tensors(v->in, v->runner.n_inputs);
+	free_tensors(v->out, v->runner.n_outputs);
+	return ok;
+}
+
+/* ---- inputs ---- */
+
+struct trial {
+	int64_t extent, index_limit;
+};
+
+static bool evaluate(struct verification *v, enum verify_data data, struct tensor *in,
+		     struct tensor *want)
+{
+	const struct graph *g = v->before->imported;
+	int64_t *symbols = arena_new(v->scratch, int64_t, g->context->dims->n_symbols + 1);
+	struct verify_request request = {data, (uint64_t)v->settings->seed, v->extents,
+					 v->index_limit, v->scratch};
+	struct eval_request how = {EVAL_EXACT, symbols, v->scratch};
+	return verify_inputs(g, &request, symbols, in) && eval_bounds(g, how, in, want);
+}
+
+static void scratch_renew(struct verification *v)
+{
+	if (v->scratch)
+		arena_close(v->scratch);
+	v->scratch = NULL;
+	v->scratch = arena_open(v->before->context.memory);
+}
+
+/* Extents and indices for which the model can be evaluated, found by trying. */
+static bool find_sizes(struct verification *v, struct tensor *in, struct tensor *want)
+{
+	static const struct trial trials[] = {{2, 100}, {2, 2}, {2, 1},	 {2, 0},  {1, 100}, {1, 0},
+					      {8, 100}, {8, 0}, {32, 2}, {64, 2}, {224, 2}};
+	struct context *context = &v->before->context;
+	struct diag quiet;
+	bool found = false;
+	for (size_t k = 0; !found && k < sizeof trials / sizeof *trials; k++) {
+		scratch_renew(v);
+		for (uint32_t i = 0; i < context->dims->n_symbols; i++)
+			v->extents[i] = trials[k].extent;
+		v->index_limit = trials[k].index_limit;
+		quiet = (struct diag){.sources = v->before->diag.sources,
+				      .n_sources = v->before->diag.n_sources};
+		context->diag = &quiet;
+		found = evaluate(v, DATA_NORMAL, in, want);
+		context->diag = &v->before->diag;
+		if (quiet.status == NORMC_LIMIT || quiet.status == NORMC_BUG)
+			break;
+	}
+	return found || diag_error(&v->before->diag, (struct loc){0}, quiet.status,
+				   "no inputs were found that the model takes (--dim may help): %s",
+				   quiet.first);
+}
+
+/* ---- lanes ---- */
+
+static uint32_t fired(const struct pass_log *log)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < log->n_remarks; i++)
+		n += !log->remarks[i].missed;
+	return n;
+}
+
+static void not_applicable(struct verification *v, enum verify_lane lane, const char *output,
+			   const char *text)
+{
+	verify_add(&v->report, (struct verify_case){.lane = lane,
+						    .outcome = VERIFY_NOT_APPLICABLE,
+						    .output = output,
+						    .text = text});
+}
+
+/* The model with its weights as inputs, before and after the passes. */
+static bool algebra_of_passes(struct verification *v, const int64_t *symbols,
+			      const struct tensor *in)
+{
+	struct compile *c = v->before;
+	struct tensor *values;
+	struct graph *before = verify_opened(c->imported, &values);
+	struct pass_log log = {0};
+	struct pass_options options = {.skip = c->passes.skip, .log = &log};
+	struct graph *after = passes_run(before, &options);
+	if (!after)
+		return false;
+	struct tensor *all = arena_new(v->scratch, struct tensor, before->n_inputs + 1);
+	for (uint32_t i = 0; i < before->n_inputs; i++)
+		all[i] = i < c->imported->n_inputs ? in[i] : values[i - c->imported->n_inputs];
+	struct verify_side sides[2] = {{v->scratch, before, symbols, all},
+				       {v->scratch, after, symbols, all}};
+	if (!verify_algebra(&v->report, &sides[0], &sides[1], verify_same_material(before, after)))
+		return false;
+	if (fired(&log) < fired(&v->log))
+		not_applicable(v, LANE_ALGEBRA, "(rewrites that calculate with weights)",
+			       arena_printf(v->report.arena,
+					    "%u of %u rewrites; the float lane checks them",
+					    fired(&v->log) - fired(&log), fired(&v->log)));
+	return true;
+}
+
+static bool algebra(struct verification *v, const struct tensor *in)
+{
+	const struct graph *g = v->before->imported;
+	int64_t *symbols = arena_new(v->scratch, int64_t, g->context->dims->n_symbols + 1);
+	if (!verify_symbols(g, in, symbols))
+		return false;
+	if (verify_work(g, symbols) > most_algebra) {
+		not_applicable(v, LANE_ALGEBRA, "(all)", "the model is too large for this lane");
+		return true;
+	}
+	if (!v->other)
+		return algebra_of_passes(v, symbols, in);
+	const struct graph *after = v->after;
+	int64_t *others = arena_new(v->scratch, int64_t, after->context->dims->n_symbols + 1);
+	if (!verify_symbols(after, in, others))
+		return false;
+	struct verify_side sides[2] = {{v->scratch, g, symbols, in},
+				       {v->scratch, after, others, in}};
+	return verify_algebra(&v->report, &sides[0], &sides[1], verify_same_material(g, after));
+}
+
+static bool has_reals(const struct graph *g)
+{
+	bool any = false;
+	for (uint32_t i = 0; i < g->n_inputs; i++)
+		any = any || elem_is_float(g->inputs[i]->type.elem);
+	return any;
+}
+
+static bool values(struct verification *v)
+{
+	const struct graph *g = v->before->imported;
+	struct arena *arena = v->report.arena;
+	struct tensor *in = arena_new(arena, struct tensor, g->n_inputs + 1);
+	struct tensor *want = arena_new(arena, struct tensor, g->n_outputs + 1);
+	v->extents = arena_new(arena, int64_t, g->context->dims->n_symbols + 1);
+	if (!find_sizes(v, in, want) || !compare_run(v, DATA_NORMAL, in, want))
+		return false;
+	for (enum verify_data data = DATA_NORMAL + 1; data < DATA_COUNT; data++) {
+		if (!has_reals(g) && data != DATA_WHOLE)
+			continue; /* as before */
+		scratch_renew(v);
+		if (!evaluate(v, data, in, want) || !compare_run(v, data, in, want))
+			return false;
+	}
+	scratch_renew(v);
+	return evaluate(v, DATA_NORMAL, in, want) && algebra(v, in);
+}
+
+/* ---- the two models ---- */
+
+static bool compare(struct compile *c, void *user)
+{
+	struct verification *v = user;
+	(void)c;
+	v->report.arena = v->before->context.arena;
+	v->in = calloc(v->runner.n_inputs + 1, sizeof *v->in);
+	v->out = calloc(v->runner.n_outputs + 1, sizeof *v->out);
+	if (!v->in || !v->out)
+		return diag_error(&v->before->diag, (struct loc){0}, NORMC_LIMIT, "out of memory");
+	return !verify_structure(&v->report, v->before->imported, v->after) || values(v);
+}
+
+static bool import_both(struct compile *c, void *user)
+{
+	struct verification *v = user;
+	c->passes.log = &v->log;
+	if (!compile_to(c, v->other ? STAGE_IMPORTED : STAGE_OPTIMISED))
+		return false;
+	if (!v->other)
+		v->after = c->graph;
+	return true;
+}
+
+static bool import_other(struct compile *c, void *user)
+{
+	struct verification *v = user;
+	if (!compile_to(c, STAGE_IMPORTED))
+		return false;
+	v->after = c->imported;
+	return true;
+}
+
+/* Both models are guarded, since the comparison allocates from both. */
+static bool compare_both(struct compile *c, void *user)
+{
+	struct verification *v = user;
+	(void)c;
+	if (!v->other)
+		return compare(c, user);
+	return compile_guard(v->other, compare, user) || v->before->diag.errors ||
+	       diag_error(&v->before->diag, (struct loc){0}, v->other->diag.status, "%s",
+			  v->other->diag.first);
+}
+
+/* ---- telling ---- */
+
+static void print_case(const struct verify_case *c)
+{
+	static const char *const outcomes[] = {"passed", "FAILED", "not applicable"};
+	printf("%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome], c->data,
+	       c->output);
+	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_PASSED)
+		printf(": largest error %.2g of its bound, bounds to %.2g of the largest value",
+		       c->ratio, c->tightness);
+	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_FAILED && isfinite(c->ratio))
+		printf(": error %.3g times its bound", c->ratio);
+	if (c->lane == LANE_FLOAT && c->unchecked)
+		printf(", %lld of %lld elements unchecked", (long long)c->unchecked,
+		       (long long)c->elements);
+	printf("%s%s\n", c->text[0] ? ": " : "", c->text);
+}
+
+/* The rewrites that were done, for a failure: one of them, or code generation, is wrong. */
+static void print_candidates(const struct verification *v)
+{
+	const struct diag *diag = &v->before->diag;
+	printf("rewrites that may have caused it:\n");
+	for (uint32_t i = 0; i < v->log.n_remarks; i++) {
+		char place[300];
+		if (v->log.remarks[i].missed)
+			continue;
+		diag_place(diag, v->log.remarks[i].loc, place, sizeof place);
+		printf("  %s: %s\n", v->log.remarks[i].rule, place);
+	}
+	printf("`--passes -NAME` leaves a pass out\n");
+}
+
+static enum normc_status tell(const struct verification *v)
+{
+	const struct settings *s = v->settings;
+	const struct verify_report *r = &v->report;
+	uint32_t failed = verify_count(r, VERIFY_FAILED);
+	struct report_file file = {s->report, s->paths.item[0],
+				   s->paths.n > 1 ? s->paths.item[1] : NULL, s->seed};
+	enum normc_status status = NORMC_OK;
+	printf("seed %.0f\n", s->seed);
+	for (uint32_t i = 0; i < r->n_cases; i++)
+		print_case(&r->cases[i]);
+	if (failed && !v->other && fired(&v->log))
+		print_candidates(v);
+	printf("verify: %u passed, %u failed, %u not applicable\n", verify_count(r, VERIFY_PASSED),
+	       failed, verify_count(r, VERIFY_NOT_APPLICABLE));
+	if (s->report)
+		status = report_write(&file, r);
+	return status ? status : failed ? NORMC_DIFFERENT : NORMC_OK;
+}
+
+/* With both calls begun. */
+static enum normc_status verify(struct verification *v)
+{
+	struct normc_error error = {0};
+	const struct settings *s = v->settings;
+	const char *path = s->paths.item[s->paths.n - 1];
+	enum normc_status status = NORMC_OK;
+	if (v->other && !compile_guard(v->other, import_other, v))
+		return v->other->diag.status;
+	if (!compile_guard(v->before, import_both, v))
+		return v->before->diag.status;
+	status = runner_open(&v->runner, s, path, NULL, &error);
+	if (status && error.text[0])
+		complain(status, "%s", error.text);
+	if (!status && !compile_guard(v->before, compare_both, v))
+		status = v->before->diag.status;
+	status = status ? status : tell(v);
+	runner_close(&v->runner);
+	if (v->scratch)
+		arena_close(v->scratch);
+	free(v->in);
+	free(v->out);
+	return status;
+}
+
+/* Loads a model and begins a call on it. */
+static enum normc_status begin(const struct settings *s, const char *path,
+			       struct normc_model **model, struct compile *c)
+{
+	struct normc_options options = settings_options(s);
+	struct normc_error error;
+	enum normc_status status = normc_model_load(model, path, &options, &error);
+	if (status) {
+		fprintf(stderr, "%s: error: %s\n", path, error.text);
+		return status;
+	}
+	compile_begin(c, *model, &options);
+	settings_apply(s, c, false);
+	return NORMC_OK;
+}
+
+enum normc_status command_verify(const struct settings *settings)
+{
+	struct normc_model *model[2] = {NULL, NULL};
+	struct compile call[2];
+	struct verification v = {.settings = settings, .before = &call[0]};
+	enum normc_status status = NORMC_OK;
+	int begun = 0;
+
+	if (settings->report && !report_path_is_known(settings->report))
+		return complain(NORMC_USAGE, "--report takes FILE.xml or FILE.json, not '%s'",
+				settings->report);
+	v.other = settings->paths.n > 1 ? &call[1] : NULL;
+	for (; !status && begun < settings->paths.n; begun += !status)
+		status = begin(settings, settings->paths.item[begun], &model[begun], &call[begun]);
+	if (!status)
+		status = verify(&v);
+	while (begun-- > 0) {
+		compile_end(&call[begun], NULL);
+		normc_model_free(model[begun]);
+	}
+	return status;
+}

@@ -1,0 +1,169 @@
+/* The report of normc verify as a file: JUnit's XML or JSON. */
+#include "command.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify.h"
+
+static bool ends_with(const char *path, const char *suffix)
+{
+	size_t n = strlen(path), m = strlen(suffix);
+	return n > m && !strcmp(path + n - m, suffix);
+}
+
+bool report_path_is_known(const char *path)
+{
+	return ends_with(path, ".xml") || ends_with(path, ".json");
+}
+
+static const char *outcome_name(enum verify_outcome outcome)
+{
+	static const char *const names[] = {"passed", "failed", "not applicable"};
+	return names[outcome];
+}
+
+/* ---- XML ---- */
+
+/* Text that is fit for an attribute; XML knows no control characters. */
+static void put_escaped(FILE *file, const char *text)
+{
+	for (; *text; text++) {
+		switch (*text) {
+		case '&':
+			fputs("&amp;", file);
+			break;
+		case '<':
+			fputs("&lt;", file);
+			break;
+		case '>':
+			fputs("&gt;", file);
+			break;
+		case '"':
+			fputs("&quot;", file);
+			break;
+		case '\n':
+		case '\t':
+			fputc(' ', file);
+			break;
+		default:
+			fputc((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text, file);
+		}
+	}
+}
+
+static void put_attribute(FILE *file, const char *name, const char *text)
+{
+	fprintf(file, " %s=\"", name);
+	put_escaped(file, text);
+	fputc('"', file);
+}
+
+static void put_case(FILE *file, const struct verify_case *c)
+{
+	char lane[80];
+	snprintf(lane, sizeof lane, "%s%s%s", verify_lane_name(c->lane), c->data[0] ? "." : "",
+		 c->data);
+	fputs("    <testcase", file);
+	put_attribute(file, "classname", lane);
+	put_attribute(file, "name", c->output);
+	if (c->outcome == VERIFY_PASSED) {
+		fputs("/>\n", file);
+		return;
+	}
+	const char *kind = c->outcome == VERIFY_FAILED ? "failure" : "skipped";
+	fprintf(file, ">\n      <%s", kind);
+	put_attribute(file, "message", c->text);
+	fputs("/>\n    </testcase>\n", file);
+}
+
+static void write_xml(FILE *file, const struct report_file *about, const struct verify_report *r)
+{
+	fprintf(file,
+		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		"<testsuites>\n  <testsuite tests=\"%u\" failures=\"%u\" skipped=\"%u\"",
+		r->n_cases, verify_count(r, VERIFY_FAILED), verify_count(r, VERIFY_NOT_APPLICABLE));
+	put_attribute(file, "name", about->model);
+	fputs(">\n    <properties>\n", file);
+	fprintf(file, "      <property name=\"seed\" value=\"%.0f\"/>\n", about->seed);
+	if (about->other) {
+		fputs("      <property name=\"other\"", file);
+		put_attribute(file, "value", about->other);
+		fputs("/>\n", file);
+	}
+	fputs("    </properties>\n", file);
+	for (uint32_t i = 0; i < r->n_cases; i++)
+		put_case(file, &r->cases[i]);
+	fputs("  </testsuite>\n</testsuites>\n", file);
+}
+
+/* ---- JSON ---- */
+
+static cJSON *json_case(const struct verify_case *c)
+{
+	cJSON *o = cJSON_CreateObject();
+	cJSON_AddStringToObject(o, "lane", verify_lane_name(c->lane));
+	cJSON_AddStringToObject(o, "output", c->output);
+	cJSON_AddStringToObject(o, "data", c->data);
+	cJSON_AddStringToObject(o, "outcome", outcome_name(c->outcome));
+	cJSON_AddStringToObject(o, "text", c->text);
+	if (c->lane == LANE_FLOAT) {
+		/* JSON has no infinity */
+		if (isfinite(c->ratio))
+			cJSON_AddNumberToObject(o, "error_over_bound", c->ratio);
+		else
+			cJSON_AddNullToObject(o, "error_over_bound");
+		cJSON_AddNumberToObject(o, "bound_over_largest_value", c->tightness);
+		cJSON_AddNumberToObject(o, "elements", (double)c->elements);
+		cJSON_AddNumberToObject(o, "unchecked", (double)c->unchecked);
+	}
+	return o;
+}
+
+/* False if memory is out. */
+static bool write_json(FILE *file, const struct report_file *about, const struct verify_report *r)
+{
+	cJSON *o = cJSON_CreateObject();
+	cJSON_AddStringToObject(o, "model", about->model);
+	if (about->other)
+		cJSON_AddStringToObject(o, "other", about->other);
+	cJSON_AddNumberToObject(o, "seed", about->seed);
+	cJSON_AddNumberToObject(o, "passed", verify_count(r, VERIFY_PASSED));
+	cJSON_AddNumberToObject(o, "failed", verify_count(r, VERIFY_FAILED));
+	cJSON_AddNumberToObject(o, "not_applicable", verify_count(r, VERIFY_NOT_APPLICABLE));
+	cJSON *cases = cJSON_AddArrayToObject(o, "cases");
+	for (uint32_t i = 0; i < r->n_cases; i++)
+		cJSON_AddItemToArray(cases, json_case(&r->cases[i]));
+	char *text = cases ? cJSON_Print(o) : NULL;
+	if (text)
+		fprintf(file, "%s\n", text);
+	bool ok = text;
+	cJSON_free(text);
+	cJSON_Delete(o);
+	return ok;
+}
+
+/* The file appears whole or not at all. */
+enum normc_status report_write(const struct report_file *about, const struct verify_report *r)
+{
+	char path[4096];
+	int n = snprintf(path, sizeof path, "%s.new", about->path);
+	FILE *file = n > 0 && (size_t)n < sizeof path ? fopen(path, "w") : NULL;
+	bool ok = file;
+	if (file && ends_with(about->path, ".xml"))
+		write_xml(file, about, r);
+	else if (file)
+		ok = write_json(file, about, r);
+	ok = ok && !ferror(file);
+	if (file && fclose(file))
+		ok = false;
+	if (ok && !rename(path, about->path))
+		return NORMC_OK;
+	int why = errno;
+	if (file)
+		remove(path);
+	return complain(NORMC_IO, "cannot write '%s': %s", about->path, strerror(why));
+}

@@ -1,0 +1,108 @@
+/* Comparisons of two graphs that should compute the same: the lanes of `normc verify`.
+ *
+ *	structure   inputs and outputs have the same names and types
+ *	exact       whole numbers, for which rounding cannot matter: zero tolerance
+ *	algebra     both graphs modulo a prime, roots and exponentials as unknown functions
+ *	float       what ran, against fp64 with a running error bound for each
+ *	            element (ir/eval_bound.c)
+ *
+ * The functions here need graphs and tensors only; who runs a graph is the caller's business.
+ * Reports are kept in an arena.  Nothing here is shared between threads.
+ */
+#ifndef NORMC_FRONTEND_VERIFY_H
+#define NORMC_FRONTEND_VERIFY_H
+
+#include "eval.h"
+
+#define VERIFY_LANE_LIST(X)                                                                        \
+	X(STRUCTURE, "structure") X(EXACT, "exact") X(ALGEBRA, "algebra") X(FLOAT, "float")
+#define X(name, text) LANE_##name,
+enum verify_lane { VERIFY_LANE_LIST(X) LANE_COUNT };
+#undef X
+
+enum verify_outcome { VERIFY_PASSED, VERIFY_FAILED, VERIFY_NOT_APPLICABLE };
+
+/* Kinds of inputs. */
+#define VERIFY_DATA_LIST(X)                                                                        \
+	X(NORMAL, "normal")	  /* standard normal */                                            \
+	X(CONSTANT, "constant")	  /* the same along all dimensions but the first: no variance */   \
+	X(NEAR, "near-constant")  /* variance far below any epsilon */                             \
+	X(FAR, "far-mean")	  /* mean far above the deviation */                               \
+	X(WHOLE, "whole numbers") /* -2 to 2 */
+#define X(name, text) DATA_##name,
+enum verify_data { VERIFY_DATA_LIST(X) DATA_COUNT };
+#undef X
+
+struct verify_case {
+	enum verify_lane lane;
+	enum verify_outcome outcome;
+	const char *output; /* its name */
+	const char *data;   /* kind of inputs, "" where none are used */
+	double ratio;	    /* float: the largest error over its bound */
+	double tightness;   /* float: the largest finite bound over the largest value */
+	int64_t elements, unchecked;
+	const char *text; /* what failed where, or why the lane does not apply; "" if passed */
+};
+
+struct verify_report {
+	struct arena *arena;
+	struct verify_case *cases;
+	uint32_t n_cases;
+};
+
+const char *verify_lane_name(enum verify_lane lane);
+const char *verify_data_name(enum verify_data data);
+
+/* Adds a case; its strings are borrowed. */
+void verify_add(struct verify_report *r, struct verify_case made);
+/* Cases of this outcome. */
+uint32_t verify_count(const struct verify_report *r, enum verify_outcome outcome);
+
+/* The structure lane; false if the graphs cannot be compared any further. */
+bool verify_structure(struct verify_report *r, const struct graph *before,
+		      const struct graph *after);
+
+/* Values from `arena` for the inputs of a graph, and for its symbols, of which extents are taken
+ * from `extents` (by number).  `index_limit`: integers are below it, and below every table that
+ * they select from. False after a report. */
+struct verify_request {
+	enum verify_data data;
+	uint64_t seed;
+	const int64_t *extents;
+	int64_t index_limit;
+	struct arena *arena;
+};
+bool verify_inputs(const struct graph *g, const struct verify_request *request, int64_t *symbols,
+		   struct tensor *in);
+
+/* The values of a graph's symbols for given inputs. */
+bool verify_symbols(const struct graph *g, const struct tensor *in, int64_t *symbols);
+
+/* Compares one output with what eval_bounds gives for it. */
+void verify_compare(struct verify_report *r, struct verify_case start, const struct tensor *want,
+		    const struct tensor *got);
+
+/* The algebra lane.  `decisive`: a difference is a failure; else it may come from constants that
+ * were rounded when they were computed, and the lane does not apply. */
+struct verify_side {
+	struct arena *arena; /* for the evaluation */
+	const struct graph *graph;
+	const int64_t *symbols;
+	const struct tensor *in;
+};
+bool verify_algebra(struct verify_report *r, const struct verify_side *before,
+		    const struct verify_side *after, bool decisive);
+
+/* Whether all constants and all irrational functions of `after` are in `before` too, so that no
+ * constant was computed and no function exchanged. */
+bool verify_same_material(const struct graph *before, const struct graph *after);
+
+/* A copy of the graph in which floating-point constants of several different elements are inputs,
+ * behind its own: passes leave arithmetic with them in the graph.  values[] receives what the new
+ * inputs stand for, as many as the copy has more inputs; from the graph's arena. */
+struct graph *verify_opened(const struct graph *g, struct tensor **values);
+
+/* Multiplications in matrix products and convolutions. */
+double verify_work(const struct graph *g, const int64_t *symbols);
+
+#endif

@@ -1,0 +1,58 @@
+/* What the evaluations share that carry something beside each element: eval_bound*.c (bounds of
+ * errors) and eval_residue*.c (values modulo a prime).  Both have a function for every row of
+ * ops.def, called when the elements are there; a missing one does not link.
+ */
+#ifndef NORMC_IR_EVAL_BESIDE_H
+#define NORMC_IR_EVAL_BESIDE_H
+
+#include "eval_op.h"
+
+#define OP(name, ...) eval_fn bound_##name, residue_##name;
+#include "ops.def"
+#undef OP
+
+#define BOUND(name)                                                                                \
+	bool bound_##name(struct eval *e, const struct node *n, const struct tensor *const *in,    \
+			  struct tensor *out)
+#define RESIDUE(name)                                                                              \
+	bool residue_##name(struct eval *e, const struct node *n, const struct tensor *const *in,  \
+			    struct tensor *out)
+
+/* Moves what is carried as `move` moves the elements; operands from `fixed` on say where to. */
+bool beside_moved(struct eval *e, const struct node *n, const struct tensor *const *in,
+		  struct tensor *out, eval_fn *move);
+
+/* A tensor of f64 with the shape of `t` and nothing beside its elements; tensor_give gives it back.
+ */
+struct tensor beside_new(struct eval *e, const struct tensor *t);
+
+/* ---- bounds ---- */
+
+/* What a rounding to the element type may change, relative to the value; the rounding of fp64
+ * itself included. 0 for integers. */
+double bound_unit(enum normc_elem elem);
+/* What a sum of n products may lose, in units of the root of the sum of their squares, and in units
+ * of the sum itself. */
+double bound_of_terms(double n);
+double bound_of_sum(double n);
+/* The error of a sum whose terms have the errors e, from e1 = sum e and e2 = sum e^2.  Sure up to
+ * 16 terms, four standard deviations above. */
+double bound_spread(double e1, double e2);
+/* The bound as it is kept: infinite where the type cannot hold all that it allows. */
+double bound_settle(const struct tensor *out, int64_t i, double bound);
+bool bound_is_whole(double x);
+/* How much f can differ from f(x) within [x - e, x + e], for monotone f. */
+double bound_monotone(double (*f)(double x), double x, double e);
+
+/* ---- residues ---- */
+
+uint64_t residue_sum(uint64_t a, uint64_t b);
+uint64_t residue_negative(uint64_t a);
+uint64_t residue_product(uint64_t a, uint64_t b);
+/* Of 0 it is 0. */
+uint64_t residue_inverse(uint64_t a);
+/* An unknown function of a and b. */
+uint64_t residue_unknown(enum op op, uint64_t a, uint64_t b);
+uint64_t residue_of_real(double x);
+
+#endif

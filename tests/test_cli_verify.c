@@ -1,0 +1,98 @@
+/* normc verify at the command line: exit codes, text, reports. */
+#define _GNU_SOURCE
+#include "test_cli.h"
+
+/* Writes NAME with y = OPERATOR(x, x). */
+static void write_model(struct place *place, const char *name, const char *operator)
+{
+	struct bytes model;
+	make_model(&model, operator, "x", "y<&\"");
+	write_file(place, name, model.data, model.n);
+}
+
+static void test_one_model(void **state)
+{
+	struct place *place = *state;
+	write_model(place, "a.onnx", "Mul");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "--seed", "5"), 0);
+	assert_says(place->out, "seed 5\n");
+	assert_says(place->out, "structure  passed");
+	assert_says(place->out, "float      passed          near-constant");
+	assert_says(place->out, "exact      passed");
+	assert_says(place->out, "algebra    passed");
+	assert_says(place->out, " 0 failed, 0 not applicable\n");
+	assert_string_equal(place->err, "");
+}
+
+static void test_two_models(void **state)
+{
+	struct place *place = *state;
+	write_model(place, "a.onnx", "Mul");
+	write_model(place, "b.onnx", "Add");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "a.onnx"), 0);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx"), 1);
+	assert_says(place->out, "FAILED");
+	assert_says(place->out, "but the reference is");
+	assert_says(place->out, "is another expression");
+}
+
+/* The same seed gives the same text, another seed other numbers. */
+static void test_seed(void **state)
+{
+	struct place *place = *state;
+	static char first[65536];
+	write_model(place, "a.onnx", "Add");
+	write_model(place, "b.onnx", "Mul");
+	run_normc(place, "verify", "a.onnx", "b.onnx");
+	memcpy(first, place->out, sizeof first);
+	run_normc(place, "verify", "a.onnx", "b.onnx");
+	assert_string_equal(place->out, first);
+	run_normc(place, "verify", "a.onnx", "b.onnx", "--seed", "2");
+	assert_string_not_equal(place->out, first);
+}
+
+static void test_reports(void **state)
+{
+	struct place *place = *state;
+	static char text[65536];
+	write_model(place, "a.onnx", "Mul");
+	write_model(place, "b.onnx", "Add");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--report", "r.xml"), 1);
+	assert_true(read_file(place, "r.xml", text, sizeof text) > 0);
+	assert_says(text, "<testsuite tests=\"");
+	assert_says(text, "name=\"y&lt;&amp;&quot;\"");
+	assert_says(text, "<failure message=\"element ");
+	assert_says(text, "<property name=\"other\" value=\"b.onnx\"/>");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--report=r.json"), 1);
+	assert_true(read_file(place, "r.json", text, sizeof text) > 0);
+	assert_says(text, "\"lane\":	\"float\"");
+	assert_says(text, "\"outcome\":	\"failed\"");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "--report", "r.txt"), 2);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "--report", "none/r.xml"), 5);
+}
+
+static void test_errors(void **state)
+{
+	struct place *place = *state;
+	write_model(place, "a.onnx", "Mul");
+	write_file(place, "bad.onnx", "no model", 8);
+	assert_int_equal(run_normc(place, "verify"), 2);
+	assert_int_equal(run_normc(place, "verify", "none.onnx"), 5);
+	assert_int_equal(run_normc(place, "verify", "bad.onnx"), 3);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "bad.onnx"), 3);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "--passes", "fold"), 2);
+	assert_int_equal(run_normc(place, "verify", "--help"), 0);
+	assert_says(place->out, "normc verify before.onnx after.onnx");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+			cmocka_unit_test_setup_teardown(test_one_model, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_two_models, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_seed, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_reports, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_errors, place_new, place_free),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
