@@ -85,6 +85,7 @@ static bool write_weights(struct compile *c, const char *path)
 	if (file < 0)
 		return io_failure(&c->diag, path);
 	bool ok = weights_write(c->program, file, NULL);
+	model_rest(c->model->model); /* LLVM takes a copy of the weights next */
 	if (close(file) && ok)
 		return io_failure(&c->diag, path);
 	if (!ok && !c->diag.errors)

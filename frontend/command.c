@@ -19,7 +19,8 @@ enum {
 	MODEL = COMPILE | RUN | BENCH | INSPECT | OPT
 };
 
-enum kind { FLAG, TEXT, TEXTS, WHOLE, REAL };
+/* MAYBE: a text that only stands behind '='; "" without one. */
+enum kind { FLAG, TEXT, MAYBE, TEXTS, WHOLE, REAL };
 
 struct option {
 	const char *name;
@@ -77,6 +78,8 @@ static const struct option options[] = {
 		 "print kernels, buffers and the memory plan"},
 		{"passes", 0, "-NAME,-NAME,...", MODEL | CHECK, TEXT, FIELD(passes),
 		 "leave passes out (listed below)"},
+		{"remarks", 0, "FILE.json", COMPILE | INSPECT, MAYBE, FIELD(remarks),
+		 "tell each rewrite that was done, and each that was not and why"},
 		{"dump-after", 0, "PASS", MODEL, TEXT, FIELD(dump_after),
 		 "print the graph after a pass"},
 		{"verify", 0, NULL, MODEL | CHECK, FLAG, FIELD(verify),
@@ -208,8 +211,9 @@ void command_help(const struct command *command)
 			continue;
 		if (o->letter)
 			snprintf(letter, sizeof letter, "-%c, ", o->letter);
-		snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name, o->value ? " " : "",
-			 o->value ? o->value : "");
+		const char *space = o->kind == MAYBE ? "[=" : o->value ? " " : "";
+		snprintf(left, sizeof left, "%s--%s%s%s%s", letter, o->name, space,
+			 o->value ? o->value : "", o->kind == MAYBE ? "]" : "");
 		printf("  %-28s %s\n", left, o->help);
 	}
 	if (command_bit(command) & (MODEL | CHECK))
@@ -295,6 +299,9 @@ static enum normc_status set_option(struct settings *s, const struct option *o, 
 	case TEXT:
 		*(const char **)field = value;
 		break;
+	case MAYBE:
+		*(const char **)field = value ? value : "";
+		break;
 	case TEXTS:
 		if (!list_add(field, value))
 			return complain(NORMC_LIMIT, "out of memory");
@@ -368,9 +375,9 @@ static enum normc_status read_option(struct settings *s, const struct command *c
 	}
 	if (!o->value && value)
 		return complain(NORMC_USAGE, "--%s takes no value", o->name);
-	if (o->value && !value)
+	if (o->value && !value && o->kind != MAYBE)
 		value = *++*arguments;
-	if (o->value && !value)
+	if (o->value && !value && o->kind != MAYBE)
 		return complain(NORMC_USAGE, "--%s needs a value: --%s %s", o->name, o->name,
 				o->value);
 	return set_option(s, o, value);

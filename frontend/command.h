@@ -18,6 +18,7 @@ struct settings {
 	const char *output, *output_dir;
 	const char *cpu, *target, *weights, *symbol;
 	const char *passes, *dump_after;
+	const char *remarks; /* a file's path; "": to be printed; NULL: none */
 	bool verify, time_passes;
 	bool interpret, interpret_rewritten;
 	bool profile, json, graph, kernels, quiet;
@@ -105,6 +106,11 @@ enum normc_status runner_open(struct runner *r, const struct settings *s, const 
 enum normc_status runner_run(struct runner *r, const struct normc_tensor *in,
 			     struct normc_tensor *out, struct normc_error *error);
 void runner_close(struct runner *r);
+
+/* ---- command_remarks.c ---- */
+
+/* Tells what the passes did and left alone: to stdout, or to a JSON file. */
+bool remarks_write(struct compile *c, const char *path);
 
 /* ---- command_interpret.c ---- */
 

@@ -11,7 +11,8 @@
 struct count {
 	const char *op_type, *domain;
 	uint32_t before, after;
-	bool norm; /* a normalization layer */
+	uint32_t meanless; /* of those after: LayerNorms that do not subtract a mean any more */
+	bool norm;	   /* a normalization layer */
 };
 
 static bool is_norm(const char *op_type)
@@ -43,19 +44,36 @@ static struct count *find_count(struct count *counts, uint32_t n, const struct s
 	return NULL;
 }
 
+/* What is left of a source. */
+enum left { GONE, LEFT, MEANLESS };
+
+static bool is_meanless(const struct node *n)
+{
+	return n->op == OP_norm && n->attr.norm->centre == NORM_CENTRE_NONE;
+}
+
 /* A source is left if a node that normalizes, scales or divides still comes from it. */
-static void mark_left(const struct graph *g, bool *left, uint32_t n_sources)
+static void mark_left(const struct graph *g, enum left *left, uint32_t n_sources)
 {
 	const bool *live = graph_live(g);
 	for (uint32_t i = 0; i < g->n_nodes; i++) {
 		const struct node *n = g->nodes[i];
 		bool works = n->op == OP_norm || n->op == OP_mul || n->op == OP_div;
 		if (live[i] && works && n->loc.source < n_sources)
-			left[n->loc.source] = true;
+			left[n->loc.source] = is_meanless(n) ? MEANLESS : LEFT;
 		for (int k = 0; live[i] && op_info[n->op].kind == KIND_region && k < 2; k++)
 			if (n->attr.region->region[k])
 				mark_left(n->attr.region->region[k], left, n_sources);
 	}
+}
+
+static void print_norm(const struct count *count)
+{
+	printf("%s: %u in the model, %u after rewriting", count->op_type, count->before,
+	       count->after);
+	if (count->meanless)
+		printf(", %u of them without a mean (RMSNorm)", count->meanless);
+	putchar('\n');
 }
 
 static void print_operators(struct compile *c)
@@ -63,7 +81,7 @@ static void print_operators(struct compile *c)
 	struct arena *arena = c->context.arena;
 	const struct diag *diag = &c->diag;
 	struct count *counts = arena_new(arena, struct count, diag->n_sources + 1);
-	bool *left = arena_new(arena, bool, diag->n_sources + 1);
+	enum left *left = arena_new(arena, enum left, diag->n_sources + 1);
 	uint32_t n = 0;
 
 	mark_left(c->graph, left, diag->n_sources);
@@ -77,7 +95,8 @@ static void print_operators(struct compile *c)
 						.norm = is_norm(s->op_type)};
 		}
 		found->before++;
-		found->after += left[i];
+		found->after += left[i] != GONE;
+		found->meanless += left[i] == MEANLESS && !strcmp(s->op_type, "LayerNormalization");
 	}
 	qsort(counts, n, sizeof *counts, by_name);
 	printf("operators:\n");
@@ -86,8 +105,7 @@ static void print_operators(struct compile *c)
 		       counts[i].op_type, counts[i].before);
 	for (uint32_t i = 0; i < n; i++)
 		if (counts[i].norm)
-			printf("%s: %u in the model, %u after rewriting\n", counts[i].op_type,
-			       counts[i].before, counts[i].after);
+			print_norm(&counts[i]);
 }
 
 /* ---- totals ---- */

@@ -32,6 +32,11 @@ void settings_apply(const struct settings *s, struct compile *c, bool silent)
 		c->diag.sink = print_diagnostic;
 }
 
+static bool write_remarks(struct compile *c, void *user)
+{
+	return remarks_write(c, user);
+}
+
 enum normc_status model_step_take(const struct model_step *step, struct normc_error *error)
 {
 	struct normc_options options = settings_options(step->settings);
@@ -46,6 +51,8 @@ enum normc_status model_step_take(const struct model_step *step, struct normc_er
 	compile_begin(&c, model, &options);
 	settings_apply(step->settings, &c, step->silent);
 	compile_guard(&c, step->run, step->user);
+	if (step->settings->remarks)
+		compile_guard(&c, write_remarks, (void *)(uintptr_t)step->settings->remarks);
 	status = compile_end(&c, error);
 	normc_model_free(model);
 	return status;

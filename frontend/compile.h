@@ -30,6 +30,7 @@ struct compile {
 	struct codegen_options codegen;
 	struct diag diag;
 	struct context context;
+	struct pass_log log;	 /* remarks of STAGE_OPTIMISED; in the context's arena */
 	struct graph *imported;	 /* STAGE_IMPORTED */
 	struct graph *graph;	 /* STAGE_OPTIMISED */
 	struct target *target;	 /* STAGE_LOWERED */

@@ -203,6 +203,13 @@ const void *external_bytes(struct model *model, struct diag *diag, struct loc lo
 	return bytes ? (const unsigned char *)file->bytes + place.offset : nothing;
 }
 
+void external_rest(const struct external *external)
+{
+	for (uint32_t i = 0; external && i < external->n_files; i++)
+		if (external->files[i].bytes)
+			madvise(external->files[i].bytes, external->files[i].n, MADV_DONTNEED);
+}
+
 void external_close(struct external *external)
 {
 	for (uint32_t i = 0; external && i < external->n_files; i++)

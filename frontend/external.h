@@ -9,6 +9,9 @@
 const void *external_bytes(struct model *model, struct diag *diag, struct loc loc,
 			   const void *tensor, uint64_t bytes);
 
+/* See model_rest. */
+void external_rest(const struct external *external);
+
 void external_close(struct external *external); /* NULL is fine */
 
 #endif

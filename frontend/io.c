@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "load.h"
 
@@ -150,4 +151,34 @@ bool io_read(struct diag *diag, const struct io_source *source, struct normc_ten
 	if (ok && stands_for(tensor->elem, source->want))
 		tensor->elem = source->want;
 	return ok;
+}
+
+/* ---- writing ---- */
+
+static bool cannot_write(struct diag *diag, const char *path)
+{
+	return diag_error(diag, nowhere, NORMC_IO, "cannot write '%.300s': %s", path,
+			  strerrordesc_np(errno));
+}
+
+bool io_begin(struct io_output *out, struct diag *diag, const char *path)
+{
+	int n = snprintf(out->partial, sizeof out->partial, "%s.part", path);
+	if (n < 0 || (size_t)n >= sizeof out->partial)
+		return diag_error(diag, nowhere, NORMC_IO, "%.300s: the path is too long", path);
+	out->path = path;
+	out->file = fopen(out->partial, "wb");
+	return out->file || cannot_write(diag, path);
+}
+
+bool io_end(struct io_output *out, struct diag *diag, bool ok)
+{
+	ok = !fflush(out->file) && ok && !fsync(fileno(out->file));
+	ok = !fclose(out->file) && ok;
+	if (ok && !rename(out->partial, out->path))
+		return true;
+	int error = errno;
+	unlink(out->partial);
+	errno = error;
+	return cannot_write(diag, out->path);
 }

@@ -205,23 +205,13 @@ static void write_header(FILE *file, const struct normc_tensor *tensor)
 
 bool io_write_npy(struct diag *diag, const char *path, const struct normc_tensor *tensor)
 {
-	char partial[4200];
+	struct io_output out;
 	size_t bytes;
-	int n = snprintf(partial, sizeof partial, "%s.part", path);
-
-	if (n < 0 || (size_t)n >= sizeof partial || !io_bytes(tensor, &bytes))
-		return diag_error(diag, nowhere, NORMC_IO, "%.300s: the path is too long", path);
-	FILE *file = fopen(partial, "wb");
-	if (!file)
-		return diag_error(diag, nowhere, NORMC_IO, "cannot write '%.300s': %s", path,
-				  strerrordesc_np(errno));
-	write_header(file, tensor);
-	bool ok = !bytes || fwrite(tensor->data, 1, bytes, file) == bytes;
-	ok = !fflush(file) && ok && !fsync(fileno(file));
-	ok = !fclose(file) && ok;
-	if (ok && !rename(partial, path))
-		return true;
-	unlink(partial);
-	return diag_error(diag, nowhere, NORMC_IO, "cannot write '%.300s': %s", path,
-			  strerrordesc_np(errno));
+	if (!io_bytes(tensor, &bytes))
+		return diag_error(diag, nowhere, NORMC_LIMIT, "%.300s: the tensor is too large",
+				  path);
+	if (!io_begin(&out, diag, path))
+		return false;
+	write_header(out.file, tensor);
+	return io_end(&out, diag, !bytes || fwrite(tensor->data, 1, bytes, out.file) == bytes);
 }

@@ -159,6 +159,14 @@ struct model *model_parse(struct memory *memory, struct diag *diag, const void *
 	return model_make(memory, diag, &start);
 }
 
+void model_rest(const struct model *model)
+{
+	/* advice; what the system does not take costs memory, nothing else */
+	if (model->mapped)
+		madvise((void *)(uintptr_t)model->bytes, model->n_bytes, MADV_DONTNEED);
+	external_rest(model->external);
+}
+
 void model_close(struct model *model)
 {
 	if (!model)

@@ -35,6 +35,9 @@ struct model *model_open(struct memory *memory, struct diag *diag, const char *p
 struct model *model_parse(struct memory *memory, struct diag *diag, const void *bytes, size_t n,
 			  const char *folder);
 void model_close(struct model *model);
+/* Gives the pages of the mapped files back until they are read again: before work that needs much
+ * memory and none of them. */
+void model_rest(const struct model *model);
 
 /* A TensorProto's contents in the layout of struct normc_tensor: borrowed from the file where the
  * bytes are already right, decoded into the arena otherwise.  Borrowed bytes above 4 KiB may lie at

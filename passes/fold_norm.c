@@ -122,30 +122,6 @@ static bool find_affine(const struct node *old, struct node *const *in, struct a
 	return constant_of(constant) && !constant_of(in[a->x]);
 }
 
-/* Element o along the axis of a constant that does not vary otherwise. */
-struct channel {
-	const struct node *constant;
-	bool varies;
-};
-
-static bool channel_of(struct node *n, int32_t axis, int64_t count, struct channel *c)
-{
-	c->constant = n ? constant_of(n) : NULL;
-	if (!c->constant)
-		return !n;
-	const struct type *t = &c->constant->type;
-	for (int32_t i = 0; i < t->rank; i++)
-		if (i != axis && !dim_is(t->dim[i], 1))
-			return false;
-	c->varies = axis < t->rank && fixed_extent(t, axis) == count && count != 1;
-	return c->varies || type_fixed_count(t) == 1;
-}
-
-static double channel_at(const struct channel *c, int64_t o, double otherwise)
-{
-	return c->constant ? constant_at(c->constant, c->varies ? o : 0) : otherwise;
-}
-
 static double deviation(const struct attr_norm *norm, double variance)
 {
 	switch (norm->epsilon_place) {

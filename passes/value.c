@@ -46,6 +46,42 @@ bool splat_of(const struct node *n, double *value)
 	return elem_is_float(data->type.elem) || fabs(*value) < 0x1p53;
 }
 
+bool all_finite(const struct node *constant)
+{
+	enum { PIECE = 1024 };
+	const struct attr_data *data = constant->attr.data;
+	int64_t count = type_fixed_count(&constant->type);
+	size_t size = normc_elem_size(data->type.elem);
+	double x[PIECE];
+	for (int64_t i = 0; elem_is_float(data->type.elem) && i < count; i += PIECE) {
+		struct tensor t = {.elem = data->type.elem, .f = x};
+		t.count = count - i < PIECE ? count - i : PIECE;
+		tensor_fill(&t, (const unsigned char *)data->p + (size_t)i * size);
+		for (int64_t k = 0; k < t.count; k++)
+			if (!isfinite(x[k]))
+				return false;
+	}
+	return true;
+}
+
+bool channel_of(const struct node *n, int32_t axis, int64_t count, struct channel *c)
+{
+	c->constant = n ? constant_of(n) : NULL;
+	if (!c->constant)
+		return !n;
+	const struct type *t = &c->constant->type;
+	for (int32_t i = 0; i < t->rank; i++)
+		if (i != axis && !dim_is(t->dim[i], 1))
+			return false;
+	c->varies = axis < t->rank && fixed_extent(t, axis) == count && count != 1;
+	return c->varies || type_fixed_count(t) == 1;
+}
+
+double channel_at(const struct channel *c, int64_t o, double otherwise)
+{
+	return c->constant ? constant_at(c->constant, c->varies ? o : 0) : otherwise;
+}
+
 bool magnitudes_of(const struct node *n, double *least, double *greatest)
 {
 	enum { MOST = 1 << 20 };

@@ -16,6 +16,20 @@ double constant_at(const struct node *constant, int64_t i);
  * there are too many. */
 bool magnitudes_of(const struct node *n, double *least, double *greatest);
 
+/* Whether no element of an OP_constant is infinite or NaN. */
+bool all_finite(const struct node *constant);
+
+/* A parameter that varies along one axis at most, as numbers. */
+struct channel {
+	const struct node *constant; /* NULL: there is no parameter */
+	bool varies;
+};
+/* `n` may be NULL.  False if it is not constant, varies along another axis, or its extent is not
+ * `count`. */
+bool channel_of(const struct node *n, int32_t axis, int64_t count, struct channel *c);
+/* Number o of it; `otherwise` if there is no parameter. */
+double channel_at(const struct channel *c, int64_t o, double otherwise);
+
 /* A constant of doubles, rounded to its element type. Its count is fixed. */
 struct node *build_doubles(struct graph *g, const struct type *type, const double *value);
 /* All elements equal, of any shape: a broadcast unless the shape is that of a single element. */

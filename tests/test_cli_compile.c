@@ -304,6 +304,26 @@ static void test_inspect(void **state)
 	assert_says(place->err, "taken to be 1");
 }
 
+/* Rewrites of trained models, done and left alone, with their nodes and reasons. */
+static void test_remarks(void **state)
+{
+	static const char vit[] = NORMC_SOURCE_DIR "/tests/models/fashion_vit.onnx";
+	struct place *place = *state;
+	char json[1 << 16];
+	assert_int_equal(run_normc(place, "inspect", vit, "--remarks"), 0);
+	assert_says(place->out, "done   recentre: node ");
+	assert_says(place->out, "(LayerNormalization, opset ");
+	assert_says(place->out, "9 of them without a mean");
+	assert_int_equal(run_normc(place, "inspect", vit, "--passes", "-recentre"), 0);
+	assert_null(strstr(place->out, "without a mean"));
+	assert_int_equal(run_normc(place, "compile", vit, "-o", "m.o", "--remarks=r.json"), 0);
+	assert_true(read_file(place, "r.json", json, sizeof json) > 0);
+	assert_says(json, "\"rule\":\t\"recentre\"");
+	assert_says(json, "\"op_type\":\t\"LayerNormalization\"");
+	assert_int_equal(run_normc(place, "inspect", vit, "--remarks=none/r.json"), 5);
+	assert_says(place->err, "none/r.json");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +341,7 @@ int main(void)
 			cmocka_unit_test_setup_teardown(test_targets, compile_setup, place_free),
 			cmocka_unit_test_setup_teardown(test_mistakes, compile_setup, place_free),
 			cmocka_unit_test_setup_teardown(test_inspect, compile_setup, place_free),
+			cmocka_unit_test_setup_teardown(test_remarks, place_new, place_free),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

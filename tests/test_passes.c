@@ -2,7 +2,7 @@
  * interpreter, in fp64). */
 #include "pass.h"
 
-#include "test_eval.h"
+#include "meaning.h"
 #include "value.h"
 
 /* ---- building ---- */
@@ -74,37 +74,6 @@ static uint32_t count(const struct graph *g, enum op op)
 	return n;
 }
 
-static struct tensor random_value(struct bench *b, const struct type *type, const int64_t *symbols,
-				  uint64_t *seed)
-{
-	struct shape shape = {.rank = type->rank};
-	for (int32_t i = 0; i < type->rank; i++)
-		assert_true(dim_eval(type->dim[i], symbols, &shape.dim[i]));
-	return bench_random(b, type->elem, shape, seed);
-}
-
-/* Same results for random inputs; every symbol is `extent`. */
-static void same_meaning(struct bench *b, const struct graph *before, const struct graph *after,
-			 int64_t extent)
-{
-	struct tensor in[8], out[2][4];
-	const int64_t symbols[4] = {extent, extent, extent, extent};
-	uint64_t seed = 5;
-	assert_non_null(after);
-	assert_true(graph_verify(after));
-	assert_true(before->n_inputs <= 8 && before->n_outputs <= 4);
-	assert_int_equal(before->n_inputs, after->n_inputs);
-	for (uint32_t i = 0; i < before->n_inputs; i++)
-		in[i] = random_value(b, &before->inputs[i]->type, symbols, &seed);
-	if (!eval_graph(before, (struct eval_request){EVAL_EXACT, symbols, b->context.arena}, in,
-			out[0]) ||
-	    !eval_graph(after, (struct eval_request){EVAL_EXACT, symbols, b->context.arena}, in,
-			out[1]))
-		fail_msg("%s", b->diag.first);
-	for (uint32_t i = 0; i < before->n_outputs; i++)
-		bench_equal(&out[1][i], &out[0][i], 3e-6);
-}
-
 static struct graph *finish(struct bench *b, struct node *y, struct pass_log *log)
 {
 	struct pass_options options = {.verify = true, .log = log};
@@ -112,7 +81,7 @@ static struct graph *finish(struct bench *b, struct node *y, struct pass_log *lo
 	struct graph *g = passes_run(b->graph, &options);
 	if (!g)
 		fail_msg("%s", b->diag.first);
-	same_meaning(b, b->graph, g, 2);
+	same_meaning(b, b->graph, g, (struct meaning){.extent = 2, .tolerance = 3e-6});
 	return g;
 }
 

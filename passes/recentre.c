@@ -1,0 +1,191 @@
+/* Norms that subtract a mean which is zero, or can be made zero: LayerNorm becomes RMSNorm.
+ *
+ * What stream.h finds is carried out: weights, constants and tables lose their means along the
+ * features, in fp64 and rounded once; the norms that read the stream lose their centre.  Epsilon,
+ * gamma and beta stay.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "eval_op.h"
+#include "pass.h"
+#include "stream.h"
+#include "value.h"
+
+/* A constant without its means along an axis. */
+struct recentred {
+	const struct node *from;
+	int32_t axis;
+	const void *p;
+	const struct recentred *next;
+};
+
+struct recentre {
+	struct pass *pass;
+	struct arena *arena;
+	struct streams streams;
+	const struct recentred *done;
+};
+
+/* ---- constants ---- */
+
+/* A row of elements as doubles, and back. */
+static void load_row(enum normc_elem elem, const unsigned char *p, double *x, int64_t n)
+{
+	struct tensor t = {.elem = elem, .count = n, .f = x};
+	tensor_fill(&t, p);
+}
+
+static void store_row(enum normc_elem elem, double *x, unsigned char *p, int64_t n)
+{
+	struct tensor t = {.elem = elem, .count = n, .f = x};
+	tensor_store(&t, p);
+}
+
+/* Extents around an axis: elements are [outer][n][inner]. */
+struct span {
+	int64_t outer, n, inner;
+};
+
+static struct span span_of(const struct type *t, int32_t axis)
+{
+	struct span s = {1, fixed_extent(t, axis), 1};
+	for (int32_t i = 0; i < t->rank; i++)
+		*(i < axis ? &s.outer : &s.inner) *= i == axis ? 1 : fixed_extent(t, i);
+	return s;
+}
+
+/* Along the last axis a row has one mean; else every element of a row belongs to another. */
+static void recentre_block(enum normc_elem elem, const struct span *s, const unsigned char *from,
+			   unsigned char *to, double *work)
+{
+	int64_t rows = s->inner == 1 ? 1 : s->n, width = s->inner == 1 ? s->n : s->inner;
+	size_t row = (size_t)width * normc_elem_size(elem);
+	double *x = work, *mean = work + width, total = 0;
+	memset(mean, 0, (size_t)width * sizeof *mean);
+	for (int64_t i = 0; i < rows; i++) {
+		load_row(elem, from + (size_t)i * row, x, width);
+		for (int64_t k = 0; k < width; k++)
+			mean[k] += x[k];
+	}
+	for (int64_t k = 0; k < width; k++)
+		total += mean[k];
+	for (int64_t k = 0; k < width; k++)
+		mean[k] = (s->inner == 1 ? total : mean[k]) / (double)s->n;
+	for (int64_t i = 0; i < rows; i++) {
+		load_row(elem, from + (size_t)i * row, x, width);
+		for (int64_t k = 0; k < width; k++)
+			x[k] -= mean[k];
+		store_row(elem, x, to + (size_t)i * row, width);
+	}
+}
+
+static const void *recentred_data(struct recentre *r, const struct node *c, int32_t axis)
+{
+	for (const struct recentred *d = r->done; d; d = d->next)
+		if (d->from == c && d->axis == axis)
+			return d->p;
+	struct span s = span_of(&c->type, axis);
+	size_t size = normc_elem_size(c->type.elem), block = (size_t)(s.n * s.inner) * size;
+	unsigned char *p = arena_alloc(r->arena, (size_t)s.outer, block);
+	double *work = arena_new(r->arena, double, 2 * (size_t)(s.inner == 1 ? s.n : s.inner));
+	for (int64_t i = 0; i < s.outer; i++)
+		recentre_block(c->type.elem, &s,
+			       (const unsigned char *)c->attr.data->p + (size_t)i * block,
+			       p + (size_t)i * block, work);
+	struct recentred d = {c, axis, p, r->done};
+	r->done = arena_copy(r->arena, &d, sizeof d);
+	return p;
+}
+
+/* `n`, a constant or a broadcast of one, without its means. */
+static struct node *recentred_constant(struct recentre *r, struct graph *g, struct node *n,
+				       int32_t axis)
+{
+	const struct node *c = constant_of(n);
+	if (uniform_along(c, axis))
+		return build_splat(g, &n->type, 0);
+	return build_broadcast(g,
+			       build_constant(g, &c->type, recentred_data(r, c, axis),
+					      c->attr.data->bytes),
+			       n->type.rank, n->type.dim);
+}
+
+/* ---- nodes ---- */
+
+static struct node *without_mean(struct graph *g, struct node *n, int32_t axis)
+{
+	return build_binary(g, OP_sub, n, build_mean(g, n, 1u << axis, true));
+}
+
+/* Inputs of the graph stay what they are; those that read them take the mean away. */
+static void recentre_inputs(const struct recentre *r, struct graph *g, const struct node *old,
+			    struct node **in)
+{
+	for (uint32_t k = 0; k < old->n_in; k++) {
+		const struct part_of *of = &r->streams.of[old->in[k]->id];
+		if (old->in[k]->op == OP_input && of->part == PART_SUBTRACTED)
+			in[k] = without_mean(g, in[k], of->axis);
+	}
+}
+
+/* Operands that are constants, of those in the mask. */
+static void recentre_operands(struct recentre *r, struct graph *g, const struct node *old,
+			      uint32_t mask, struct node **in)
+{
+	int32_t axis = r->streams.of[old->id].axis;
+	for (uint32_t k = 0; k < old->n_in; k++)
+		if (k < 32 && mask >> k & 1 && constant_of(in[k]))
+			in[k] = recentred_constant(r, g, in[k],
+						   axis_into(g->context->dims, old, k, axis));
+}
+
+static struct node *rebuild(struct recentre *r, struct graph *g, const struct node *old,
+			    struct node *const *from)
+{
+	const struct part_of *of = &r->streams.of[old->id];
+	struct node **in = arena_copy(r->arena, from, old->n_in * sizeof(struct node *));
+	union attr attr = old->attr;
+	recentre_inputs(r, g, old, in);
+	if (of->part == PART_LINEAR)
+		recentre_operands(r, g, old, linear_operands(g->context->dims, old, of->axis), in);
+	if (of->part == PART_NORM && old->attr.norm->beta)
+		recentre_operands(r, g, old, 1u << (old->attr.norm->gamma ? 2 : 1), in);
+	if (of->meanless) {
+		struct attr_norm *norm = arena_copy(r->arena, old->attr.norm, sizeof *norm);
+		norm->centre = NORM_CENTRE_NONE;
+		attr.norm = norm;
+	}
+	struct node *n = graph_node(g, old->op, in, old->n_in, attr);
+	return of->part == PART_SUBTRACTED ? without_mean(g, n, of->axis) : n;
+}
+
+static struct node *recentre_rule(struct graph *to, const struct node *old, struct node *const *in,
+				  void *user)
+{
+	struct recentre *r = user;
+	const struct part_of *of = &r->streams.of[old->id];
+	if (op_info[old->op].kind == KIND_region) { /* a value only if it has one result */
+		struct node *n = pass_regions(to, old, in, r->pass, pass_recentre);
+		return of->part == PART_SUBTRACTED ? without_mean(to, n, of->axis) : n;
+	}
+	if (of->missed)
+		pass_remark(to, r->pass, r->pass->name, old->loc, of->missed);
+	if (of->part == PART_NONE && !of->meanless)
+		return NULL;
+	to->at.via = r->pass->name;
+	struct node *n = rebuild(r, to, old, in);
+	to->at = old->loc;
+	if (of->meanless)
+		pass_remark(to, r->pass, r->pass->name, old->loc, NULL);
+	return n;
+}
+
+struct graph *pass_recentre(struct graph *g, struct pass *pass)
+{
+	if (pass->strict)
+		return g;
+	struct recentre r = {.pass = pass, .arena = g->context->arena};
+	r.streams = streams_of(g);
+	return graph_rewrite(g, recentre_rule, &r);
+}
