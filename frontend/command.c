@@ -58,7 +58,7 @@ static const struct option options[] = {
 		 "the same after all rewrites"},
 		{"rtol", 0, "X", CHECK, REAL, FIELD(rtol), "relative tolerance; default: 1e-3"},
 		{"atol", 0, "X", CHECK, REAL, FIELD(atol), "absolute tolerance; default: 1e-7"},
-		{"limit", 0, "SECONDS", CHECK | RUN | BENCH, WHOLE, FIELD(limit),
+		{"limit", 0, "SECONDS", CHECK | RUN | BENCH | VERIFY, WHOLE, FIELD(limit),
 		 "time for a case of check (default: 60) or for all runs (default: 0, no limit)"},
 		{"quiet", 'q', NULL, CHECK, FLAG, FIELD(quiet), "only lines that are not `pass`"},
 		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs),

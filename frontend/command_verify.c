@@ -341,8 +341,10 @@ static enum normc_status verify(struct verification *v)
 	status = runner_open(&v->runner, s, path, NULL, &error);
 	if (status && error.text[0])
 		complain(status, "%s", error.text);
+	limit_time(s->limit);
 	if (!status && !compile_guard(v->before, compare_both, v))
 		status = v->before->diag.status;
+	limit_time(0);
 	status = status ? status : tell(v);
 	runner_close(&v->runner);
 	if (v->scratch)
