@@ -45,7 +45,7 @@ static const struct option options[] = {
 		 "put the weights into FILE, which is mapped when the model is loaded"},
 		{"symbol", 0, "NAME", COMPILE, TEXT, FIELD(symbol),
 		 "prefix of the generated names; default: the output's name"},
-		{"input", 'i', "NAME=FILE", RUN, TEXTS, FIELD(inputs),
+		{"input", 'i', "NAME=FILE", RUN | VERIFY, TEXTS, FIELD(inputs),
 		 "an input from a .npy, .npz or .pb file; an only input needs no NAME="},
 		{"output-dir", 0, "DIR", RUN, TEXT, FIELD(output_dir),
 		 "folder for NAME.npy of each output; default: the current one"},
@@ -64,7 +64,7 @@ static const struct option options[] = {
 		 "the same after all rewrites"},
 		{"rtol", 0, "X", CHECK, REAL, FIELD(rtol), "relative tolerance; default: 1e-3"},
 		{"atol", 0, "X", CHECK, REAL, FIELD(atol), "absolute tolerance; default: 1e-7"},
-		{"limit", 0, "SECONDS", CHECK | RUN | BENCH, WHOLE, FIELD(limit),
+		{"limit", 0, "SECONDS", CHECK | RUN | BENCH | VERIFY, WHOLE, FIELD(limit),
 		 "time for a case of check (default: 60) or for all runs (default: 0, no limit)"},
 		{"quiet", 'q', NULL, CHECK, FLAG, FIELD(quiet), "only lines that are not `pass`"},
 		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs),
@@ -174,6 +174,7 @@ const struct command commands[] = {
 		 "             Weights stay symbols; rewrites that calculate with them and\n"
 		 "             round are left to the float lane\n"
 		 "\n"
+		 "Inputs are made up, but for those that --input gives.\n"
 		 "Prints a line for each lane, output and kind of input; exits with 1 if\n"
 		 "one failed.  `not applicable` means that nothing was checked, and why.\n"
 		 "\n"

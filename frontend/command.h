@@ -122,6 +122,12 @@ enum normc_status interpreter_run(struct runner *r, const struct normc_tensor *i
 				  struct normc_tensor *out, struct normc_error *error);
 void interpreter_close(struct interpreter *interpreter);
 
+/* ---- command_run.c ---- */
+
+/* Which input `given` ("NAME=FILE" or "FILE") is for, and its file; names may contain '='.  -1
+ * after a message. */
+int32_t input_find(const struct runner *r, const char *given, const char **file);
+
 /* ---- command_verify_report.c ---- */
 
 struct verify_report;

@@ -9,9 +9,7 @@
 
 #include "io.h"
 
-/* Which input `given` ("NAME=FILE" or "FILE") is for, and its file; names may contain '='. -1 after
- * a message. */
-static int32_t find_input(const struct runner *r, const char *given, const char **file)
+int32_t input_find(const struct runner *r, const char *given, const char **file)
 {
 	for (const char *equals = strchr(given, '='); equals; equals = strchr(equals + 1, '='))
 		for (size_t i = 0; i < r->n_inputs; i++)
@@ -36,7 +34,7 @@ static enum normc_status read_inputs(const struct runner *r, const struct settin
 	struct diag diag = {.file = "normc", .sink = print_diagnostic};
 	for (int32_t k = 0; k < s->inputs.n; k++) {
 		struct io_source source = {0};
-		int32_t i = find_input(r, s->inputs.item[k], &source.path);
+		int32_t i = input_find(r, s->inputs.item[k], &source.path);
 		if (i < 0)
 			return NORMC_USAGE;
 		if (in[i].data)

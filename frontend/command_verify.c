@@ -25,6 +25,7 @@ struct verification {
 	struct arena *scratch; /* of one kind of inputs */
 	int64_t *extents;      /* chosen for the symbols */
 	int64_t index_limit;
+	struct normc_tensor *given;    /* by --input; data NULL: made up */
 	struct normc_tensor *in, *out; /* of the run that goes on */
 };
 
@@ -88,6 +89,54 @@ struct trial {
 	int64_t extent, index_limit;
 };
 
+static bool read_given(struct verification *v)
+{
+	const struct settings *s = v->settings;
+	struct diag *diag = &v->before->diag;
+	for (int32_t k = 0; k < s->inputs.n; k++) {
+		struct io_source source = {0};
+		int32_t i = input_find(&v->runner, s->inputs.item[k], &source.path);
+		if (i < 0)
+			return diag_error(diag, (struct loc){0}, NORMC_USAGE,
+					  "--input %s is of no use", s->inputs.item[k]);
+		source.name = v->runner.inputs[i].name;
+		source.want = v->runner.inputs[i].elem;
+		if (v->given[i].data)
+			return diag_error(diag, (struct loc){0}, NORMC_USAGE,
+					  "--input %s: the input is given twice",
+					  s->inputs.item[k]);
+		if (!io_read(diag, &source, &v->given[i]))
+			return false;
+		if (v->given[i].rank != v->runner.inputs[i].rank)
+			return diag_error(diag, (struct loc){0}, NORMC_USAGE,
+					  "--input %s has another number of dimensions",
+					  s->inputs.item[k]);
+	}
+	return true;
+}
+
+/* Extents come from the given inputs. */
+static void use_given_extents(struct verification *v)
+{
+	const struct dims *dims = v->before->imported->context->dims;
+	for (uint32_t i = 0; i < dims->n_symbols; i++) {
+		const struct symbol *s = &dims->symbols[i];
+		if (!s->element && v->given[s->input].data)
+			v->extents[i] = v->given[s->input].dim[s->index];
+	}
+}
+
+static bool use_given(struct verification *v, int64_t *symbols, struct tensor *in)
+{
+	const struct graph *g = v->before->imported;
+	for (uint32_t i = 0; i < g->n_inputs; i++) {
+		const struct normc_tensor *t = &v->given[i];
+		if (t->data)
+			in[i] = tensor_load(v->scratch, t->elem, t->rank, t->dim, t->data);
+	}
+	return verify_symbols(g, in, symbols);
+}
+
 static bool evaluate(struct verification *v, enum verify_data data, struct tensor *in,
 		     struct tensor *want)
 {
@@ -96,7 +145,9 @@ static bool evaluate(struct verification *v, enum verify_data data, struct tenso
 	struct verify_request request = {data, (uint64_t)v->settings->seed, v->extents,
 					 v->index_limit, v->scratch};
 	struct eval_request how = {EVAL_EXACT, symbols, v->scratch};
-	return verify_inputs(g, &request, symbols, in) && eval_bounds(g, how, in, want);
+	use_given_extents(v);
+	return verify_inputs(g, &request, symbols, in) && use_given(v, symbols, in) &&
+	       eval_bounds(g, how, in, want);
 }
 
 static void scratch_renew(struct verification *v)
@@ -129,7 +180,8 @@ static bool find_sizes(struct verification *v, struct tensor *in, struct tensor 
 			break;
 	}
 	return found || diag_error(&v->before->diag, (struct loc){0}, quiet.status,
-				   "no inputs were found that the model takes (--dim may help): %s",
+				   "no inputs were found that the model takes (--dim or --input "
+				   "may help): %s",
 				   quiet.first);
 }
 
@@ -200,11 +252,13 @@ static bool algebra(struct verification *v, const struct tensor *in)
 	return verify_algebra(&v->report, &sides[0], &sides[1], verify_same_material(g, after));
 }
 
-static bool has_reals(const struct graph *g)
+/* Whether kinds of inputs make a difference. */
+static bool makes_up_reals(const struct verification *v)
 {
+	const struct graph *g = v->before->imported;
 	bool any = false;
 	for (uint32_t i = 0; i < g->n_inputs; i++)
-		any = any || elem_is_float(g->inputs[i]->type.elem);
+		any = any || (elem_is_float(g->inputs[i]->type.elem) && !v->given[i].data);
 	return any;
 }
 
@@ -218,7 +272,7 @@ static bool values(struct verification *v)
 	if (!find_sizes(v, in, want) || !compare_run(v, DATA_NORMAL, in, want))
 		return false;
 	for (enum verify_data data = DATA_NORMAL + 1; data < DATA_COUNT; data++) {
-		if (!has_reals(g) && data != DATA_WHOLE)
+		if (!makes_up_reals(v) && data != DATA_WHOLE)
 			continue; /* as before */
 		scratch_renew(v);
 		if (!evaluate(v, data, in, want) || !compare_run(v, data, in, want))
@@ -237,9 +291,12 @@ static bool compare(struct compile *c, void *user)
 	v->report.arena = v->before->context.arena;
 	v->in = calloc(v->runner.n_inputs + 1, sizeof *v->in);
 	v->out = calloc(v->runner.n_outputs + 1, sizeof *v->out);
-	if (!v->in || !v->out)
+	v->given = calloc(v->runner.n_inputs + 1, sizeof *v->given);
+	if (!v->in || !v->out || !v->given)
 		return diag_error(&v->before->diag, (struct loc){0}, NORMC_LIMIT, "out of memory");
-	return !verify_structure(&v->report, v->before->imported, v->after) || values(v);
+	if (!verify_structure(&v->report, v->before->imported, v->after))
+		return true;
+	return read_given(v) && values(v);
 }
 
 static bool import_both(struct compile *c, void *user)
@@ -341,14 +398,18 @@ static enum normc_status verify(struct verification *v)
 	status = runner_open(&v->runner, s, path, NULL, &error);
 	if (status && error.text[0])
 		complain(status, "%s", error.text);
+	limit_time(s->limit);
 	if (!status && !compile_guard(v->before, compare_both, v))
 		status = v->before->diag.status;
+	limit_time(0);
 	status = status ? status : tell(v);
-	runner_close(&v->runner);
 	if (v->scratch)
 		arena_close(v->scratch);
+	free_tensors(v->given, v->given ? v->runner.n_inputs : 0);
+	free(v->given);
 	free(v->in);
 	free(v->out);
+	runner_close(&v->runner);
 	return status;
 }
 

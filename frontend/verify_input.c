@@ -125,6 +125,33 @@ bool verify_symbols(const struct graph *g, const struct tensor *in, int64_t *sym
 	return true;
 }
 
+/* Values that equations of the model give to single symbols. */
+static void solve_equations(const struct context *c, int64_t *symbols, bool *fixed)
+{
+	for (uint32_t i = 0; i < c->n_equal; i++) {
+		const struct dim *a = c->equal[i].a, *b = c->equal[i].b;
+		if (b->kind == DIM_SYMBOL) {
+			a = c->equal[i].b;
+			b = c->equal[i].a;
+		}
+		if (a->kind != DIM_SYMBOL || fixed[a->value] || !dim_is_const(b))
+			continue;
+		symbols[a->value] = b->value;
+		fixed[a->value] = true;
+	}
+}
+
+/* Writes the elements that equations determine. */
+static void set_elements(const struct dims *dims, const int64_t *symbols, const bool *fixed,
+			 struct tensor *in)
+{
+	for (uint32_t i = 0; i < dims->n_symbols; i++) {
+		const struct symbol *s = &dims->symbols[i];
+		if (fixed[i] && s->element && s->index < in[s->input].count)
+			in[s->input].i[s->index] = symbols[i];
+	}
+}
+
 bool verify_inputs(const struct graph *g, const struct verify_request *request, int64_t *symbols,
 		   struct tensor *in)
 {
@@ -133,6 +160,8 @@ bool verify_inputs(const struct graph *g, const struct verify_request *request, 
 	uint64_t state = request->seed * 1000 + (uint64_t)request->data;
 	for (uint32_t i = 0; i < dims->n_symbols; i++)
 		symbols[i] = dims->symbols[i].element ? 1 : request->extents[i];
+	bool *fixed = arena_new(request->arena, bool, dims->n_symbols + 1);
+	solve_equations(g->context, symbols, fixed);
 	for (uint32_t i = 0; i < g->n_inputs; i++) {
 		if (!input_new(&place, i, &in[i]))
 			return false;
@@ -144,6 +173,7 @@ bool verify_inputs(const struct graph *g, const struct verify_request *request, 
 		limit = limit < request->index_limit ? limit : request->index_limit;
 		fill_integers(&in[i], limit, &state);
 	}
+	set_elements(dims, symbols, fixed, in);
 	return verify_symbols(g, in, symbols);
 }
 
@@ -167,6 +197,8 @@ static bool is_function(enum op op)
 	case OP_atanh:
 	case OP_tanh:
 	case OP_erf:
+	case OP_sqrt:
+	case OP_norm:
 	case OP_pow:
 	case OP_mod:
 	case OP_fmod:
@@ -202,7 +234,7 @@ static bool same_constant(const struct node *a, const struct node *b)
 	return x->bytes == y->bytes && !memcmp(x->p, y->p, x->bytes);
 }
 
-/* 0, 1, -1 everywhere, or another power of two: exact, whoever computed it. */
+/* 0, 1 or -1 everywhere: what rules put in by themselves. */
 static bool is_neutral(const struct attr_data *a)
 {
 	double x = 0;
@@ -217,8 +249,13 @@ static bool is_neutral(const struct attr_data *a)
 	} else {
 		return false;
 	}
-	int exponent;
-	return x == 0 || fabs(frexp(x, &exponent)) == 0.5;
+	return x == 0 || fabs(x) == 1;
+}
+
+/* Roots come in several spellings. */
+static enum op root_of(enum op op)
+{
+	return op == OP_pow || op == OP_norm ? OP_sqrt : op;
 }
 
 /* Whether a live node of `g` is as good as n: the same constant or function. */
@@ -226,7 +263,7 @@ static bool has_match(const struct graph *g, const bool *live, const struct node
 {
 	for (uint32_t i = 0; i < g->n_nodes; i++)
 		if (live[i] && (n->op == OP_constant ? same_constant(g->nodes[i], n)
-						     : g->nodes[i]->op == n->op))
+						     : root_of(g->nodes[i]->op) == root_of(n->op)))
 			return true;
 	return false;
 }

@@ -261,11 +261,20 @@ static double of_remainder(const struct step *s, double (*whole)(double x))
 	return a.e + fabs(first) * b.e;
 }
 
+/* What becomes of a power that an integer type cannot hold is not defined. */
+static bool overflows(const struct step *s, double x)
+{
+	return !elem_is_float(s->n->type.elem) &&
+	       !(fabs(x) < ldexp(1, elem_bits(s->n->type.elem) - 1));
+}
+
 /* For a positive base the extremes lie at the corners. */
 static double of_power(const struct step *s)
 {
 	struct bounded a = s->in[0], b = s->in[1];
 	double bound = 0;
+	if (elem_is_float(s->n->in[1]->type.elem) && overflows(s, pow(a.x, b.x)))
+		return INFINITY;
 	if (a.e == 0 && b.e == 0)
 		return 0;
 	if (a.x - a.e > 0) {

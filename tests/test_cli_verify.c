@@ -71,6 +71,23 @@ static void test_reports(void **state)
 	assert_int_equal(run_normc(place, "verify", "a.onnx", "--report", "none/r.xml"), 5);
 }
 
+/* A given input takes the place of a made-up one, and gives the extents. */
+static void test_given_input(void **state)
+{
+	struct place *place = *state;
+	const float value[6] = {1, 2, 3, 4, 5, 6};
+	struct bytes tensor;
+	make_tensor(&tensor, "x", value, 2);
+	write_file(place, "x.pb", tensor.data, tensor.n);
+	write_model(place, "a.onnx", "Mul");
+	write_model(place, "b.onnx", "Add");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "--input", "x=x.pb"), 0);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--input", "x=x.pb"), 1);
+	assert_says(place->out, "element [0,0] is 2, but the reference is 1");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "--input", "z=x.pb"), 2);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "--input", "x=none.pb"), 5);
+}
+
 static void test_errors(void **state)
 {
 	struct place *place = *state;
@@ -92,6 +109,7 @@ int main(void)
 			cmocka_unit_test_setup_teardown(test_two_models, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_seed, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_reports, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_given_input, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_errors, place_new, place_free),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
