@@ -111,8 +111,8 @@ void runner_close(struct runner *r);
 
 /* ---- command_remarks.c ---- */
 
-/* Tells what the passes did and left alone: to stdout, or to a JSON file. */
-bool remarks_write(struct compile *c, const char *path);
+/* Tells what the passes did and left alone, as --remarks says. */
+bool remarks_write(struct compile *c, const struct settings *settings);
 
 /* ---- command_interpret.c ---- */
 

@@ -52,7 +52,7 @@ enum normc_status model_step_take(const struct model_step *step, struct normc_er
 	settings_apply(step->settings, &c, step->silent);
 	compile_guard(&c, step->run, step->user);
 	if (step->settings->remarks)
-		compile_guard(&c, write_remarks, (void *)(uintptr_t)step->settings->remarks);
+		compile_guard(&c, write_remarks, (void *)(uintptr_t)step->settings);
 	status = compile_end(&c, error);
 	normc_model_free(model);
 	return status;

@@ -3,12 +3,13 @@
 
 #include <cjson/cJSON.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "io.h"
 #include "rewrite.h"
 
-/* Why a rewrite is right; NULL: its table does not say. */
-static const char *reason_of(const char *rule)
+/* What a rewrite does, or why it is right; NULL: its table does not say. */
+static const char *help_of(const char *rule)
 {
 	const char *name, *help;
 	for (uint32_t i = 0; i < n_rules; i++)
@@ -25,7 +26,7 @@ static void print_remark(const struct compile *c, const struct remark *r)
 	char place[400];
 	diag_place(&c->diag, r->loc, place, sizeof place);
 	printf("%s %s: %s: %s\n", r->missed ? "missed" : "done  ", r->rule,
-	       *place ? place : "the model", r->missed ? r->missed : reason_of(r->rule));
+	       *place ? place : "the model", r->missed ? r->missed : help_of(r->rule));
 }
 
 static void add_text(cJSON *to, const char *name, const char *text)
@@ -39,7 +40,7 @@ static cJSON *remark_json(const struct compile *c, const struct remark *r)
 	cJSON *to = cJSON_CreateObject();
 	add_text(to, "rule", r->rule);
 	cJSON_AddBoolToObject(to, "fired", !r->missed);
-	add_text(to, "reason", reason_of(r->rule));
+	add_text(to, "does", help_of(r->rule));
 	add_text(to, "missed", r->missed);
 	if (r->loc.source && r->loc.source < c->diag.n_sources) {
 		const struct source *s = &c->diag.sources[r->loc.source];
@@ -70,8 +71,21 @@ static bool write_json(struct compile *c, const char *path)
 	return ok;
 }
 
-bool remarks_write(struct compile *c, const char *path)
+/* Both are there, and the same. */
+static bool is_same_file(const char *a, const char *b)
 {
+	struct stat x, y;
+	return a && b && !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+bool remarks_write(struct compile *c, const struct settings *settings)
+{
+	const char *path = settings->remarks;
+	if (is_same_file(path, settings->paths.item[0]) || is_same_file(path, settings->output))
+		return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+				  "--remarks=%s would overwrite the %s", path,
+				  is_same_file(path, settings->output) ? "output" : "model");
 	if (*path)
 		return write_json(c, path);
 	for (uint32_t i = 0; i < c->log.n_remarks; i++)

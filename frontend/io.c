@@ -163,7 +163,9 @@ static bool cannot_write(struct diag *diag, const char *path)
 
 bool io_begin(struct io_output *out, struct diag *diag, const char *path)
 {
-	int n = snprintf(out->partial, sizeof out->partial, "%s.part", path);
+	struct stat status;
+	bool special = !lstat(path, &status) && !S_ISREG(status.st_mode);
+	int n = snprintf(out->partial, sizeof out->partial, "%s%s", path, special ? "" : ".part");
 	if (n < 0 || (size_t)n >= sizeof out->partial)
 		return diag_error(diag, nowhere, NORMC_IO, "%.300s: the path is too long", path);
 	out->path = path;
@@ -173,12 +175,14 @@ bool io_begin(struct io_output *out, struct diag *diag, const char *path)
 
 bool io_end(struct io_output *out, struct diag *diag, bool ok)
 {
-	ok = !fflush(out->file) && ok && !fsync(fileno(out->file));
+	bool special = !strcmp(out->partial, out->path);
+	ok = !fflush(out->file) && ok && (special || !fsync(fileno(out->file)));
 	ok = !fclose(out->file) && ok;
-	if (ok && !rename(out->partial, out->path))
+	if (ok && (special || !rename(out->partial, out->path)))
 		return true;
 	int error = errno;
-	unlink(out->partial);
+	if (!special)
+		unlink(out->partial);
 	errno = error;
 	return cannot_write(diag, out->path);
 }

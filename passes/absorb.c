@@ -207,7 +207,7 @@ static bool is_finite_product(const struct product *p)
 	for (int64_t i = 0; i < count; i++)
 		if (!(fabs(p->bias[i]) <= elem_largest(p->bias_type.elem)))
 			return false;
-	return all_finite(&scaled);
+	return isfinite(greatest_magnitude(&scaled));
 }
 
 /* ---- exploring ---- */

@@ -1,7 +1,7 @@
 /* See axis.h. */
 #include "axis.h"
 
-#include <string.h>
+#include "value.h"
 
 /* Element order stays, so an axis is the same one if extent and stride agree. */
 static int32_t axis_before_reshape(struct dims *dims, const struct node *n, int32_t axis)
@@ -108,6 +108,15 @@ bool uniform_along(const struct node *n, int32_t axis)
 	return dim_is(n->type.dim[axis], 1);
 }
 
+/* Casts that round are linear in name only: narrow types saturate, or lose what is left of a
+ * number when its mean is taken away. */
+static bool keeps_values(enum normc_elem from, enum normc_elem to)
+{
+	bool wide = to == NORMC_F32 || to == NORMC_F64;
+	bool known = from == NORMC_F16 || from == NORMC_BF16 || from == NORMC_F32;
+	return from == to || (wide && known);
+}
+
 static uint32_t linear_map(const struct node *n, int32_t axis)
 {
 	switch (n->op) {
@@ -117,7 +126,7 @@ static uint32_t linear_map(const struct node *n, int32_t axis)
 	case OP_neg:
 		return 1;
 	case OP_cast:
-		return elem_is_float(n->in[0]->type.elem) ? 1 : 0;
+		return keeps_values(n->in[0]->type.elem, n->type.elem);
 	case OP_mul:
 		if (uniform_along(n->in[1], axis))
 			return 1;
@@ -135,13 +144,8 @@ static uint32_t linear_map(const struct node *n, int32_t axis)
  * none. */
 static bool pads_zero(const struct node *n)
 {
-	const struct node *value = n->in[1];
-	if (n->attr.pad->mode != PAD_CONSTANT)
-		return true;
-	return value->op == OP_constant && type_fixed_count(&value->type) == 1 &&
-	       normc_elem_size(value->type.elem) <= sizeof(double) &&
-	       !memcmp(value->attr.data->p, (const char[sizeof(double)]){0},
-		       normc_elem_size(value->type.elem));
+	double value;
+	return n->attr.pad->mode != PAD_CONSTANT || (splat_of(n->in[1], &value) && value == 0);
 }
 
 uint32_t linear_operands(struct dims *dims, const struct node *n, int32_t axis)
@@ -152,8 +156,8 @@ uint32_t linear_operands(struct dims *dims, const struct node *n, int32_t axis)
 	switch (n->op) {
 	case OP_concat:
 		for (uint32_t k = 0; k < n->n_in; k++)
-			mask |= k < 32 ? 1u << k : 0;
-		mask = n->n_in <= 32 ? mask : 0;
+			mask |= k < MOST_OPERANDS ? 1u << k : 0;
+		mask = n->n_in <= MOST_OPERANDS ? mask : 0;
 		break;
 	case OP_pad:
 		mask = pads_zero(n);
@@ -177,8 +181,8 @@ uint32_t linear_operands(struct dims *dims, const struct node *n, int32_t axis)
 	default:
 		mask = linear_map(n, axis);
 	}
-	for (uint32_t k = 0; k < n->n_in && k < 32; k++)
-		if (mask >> k & 1 && axis_into(dims, n, k, axis) < 0)
+	for (uint32_t k = 0; k < n->n_in; k++)
+		if (has_operand(mask, k) && axis_into(dims, n, k, axis) < 0)
 			return 0;
 	return mask;
 }

@@ -16,7 +16,14 @@ int32_t axis_out_of(struct dims *dims, const struct node *n, uint32_t k, int32_t
 /* Whether the value is known not to vary along an axis. */
 bool uniform_along(const struct node *n, int32_t axis);
 
-/* Operands (a bit mask) of which the result is a linear function for each index along `axis` by
+/* Operands as a bit mask: those from MOST_OPERANDS on are in none. */
+enum { MOST_OPERANDS = 32 };
+static inline bool has_operand(uint32_t mask, uint32_t k)
+{
+	return k < MOST_OPERANDS && mask >> k & 1;
+}
+
+/* Operands of which the result is a linear function for each index along `axis` by
  * itself, the same function for all: subtracting from these operands their means along the axis
  * (axis_into) subtracts from the result its mean.  0: it is no such function. */
 uint32_t linear_operands(struct dims *dims, const struct node *n, int32_t axis);

@@ -14,7 +14,6 @@
 
 /* A constant without its means along an axis. */
 struct recentred {
-	const struct node *from;
 	int32_t axis;
 	const void *p;
 	const struct recentred *next;
@@ -24,7 +23,8 @@ struct recentre {
 	struct pass *pass;
 	struct arena *arena;
 	struct streams streams;
-	const struct recentred *done;
+	const struct recentred **done; /* by id of the constant in the new graph */
+	uint32_t n_done;
 };
 
 /* ---- constants ---- */
@@ -82,8 +82,10 @@ static void recentre_block(enum normc_elem elem, const struct span *s, const uns
 
 static const void *recentred_data(struct recentre *r, const struct node *c, int32_t axis)
 {
-	for (const struct recentred *d = r->done; d; d = d->next)
-		if (d->from == c && d->axis == axis)
+	while (r->n_done <= c->id)
+		PUSH(r->arena, r->done, r->n_done, NULL);
+	for (const struct recentred *d = r->done[c->id]; d; d = d->next)
+		if (d->axis == axis)
 			return d->p;
 	struct span s = span_of(&c->type, axis);
 	size_t size = normc_elem_size(c->type.elem), block = (size_t)(s.n * s.inner) * size;
@@ -93,8 +95,8 @@ static const void *recentred_data(struct recentre *r, const struct node *c, int3
 		recentre_block(c->type.elem, &s,
 			       (const unsigned char *)c->attr.data->p + (size_t)i * block,
 			       p + (size_t)i * block, work);
-	struct recentred d = {c, axis, p, r->done};
-	r->done = arena_copy(r->arena, &d, sizeof d);
+	struct recentred d = {axis, p, r->done[c->id]};
+	r->done[c->id] = arena_copy(r->arena, &d, sizeof d);
 	return p;
 }
 
@@ -113,9 +115,13 @@ static struct node *recentred_constant(struct recentre *r, struct graph *g, stru
 
 /* ---- nodes ---- */
 
+/* Narrow types compute in f32: their sums would overflow, and their means have few bits. */
 static struct node *without_mean(struct graph *g, struct node *n, int32_t axis)
 {
-	return build_binary(g, OP_sub, n, build_mean(g, n, 1u << axis, true));
+	enum normc_elem elem = n->type.elem;
+	struct node *x = build_cast(g, n, elem == NORMC_F64 ? NORMC_F64 : NORMC_F32);
+	x = build_binary(g, OP_sub, x, build_mean(g, x, 1u << axis, true));
+	return build_cast(g, x, elem);
 }
 
 /* Inputs of the graph stay what they are; those that read them take the mean away. */
@@ -135,7 +141,7 @@ static void recentre_operands(struct recentre *r, struct graph *g, const struct 
 {
 	int32_t axis = r->streams.of[old->id].axis;
 	for (uint32_t k = 0; k < old->n_in; k++)
-		if (k < 32 && mask >> k & 1 && constant_of(in[k]))
+		if (has_operand(mask, k) && constant_of(in[k]))
 			in[k] = recentred_constant(r, g, in[k],
 						   axis_into(g->context->dims, old, k, axis));
 }

@@ -16,10 +16,12 @@ struct explore {
 	struct readers readers;
 	const uint32_t *output; /* by id: 1 + position among the outputs; 0: none */
 	struct streams *result;
-	uint32_t *stream;    /* by id: number of the last stream that reached it */
-	int32_t *axis;	     /* by id: its axis in that stream */
-	const char **missed; /* by id: why the stream that it was in cannot be recentred */
-	/* the stream at hand */
+	uint32_t *stream; /* by id: number of the last stream that reached it */
+	int32_t *axis;	  /* by id: its axis in that stream */
+	/* by id and axis: why the stream that it was in cannot be recentred */
+	const char *(*missed)[MAX_RANK];
+	double *greatest; /* by id of a constant: 1 + its greatest magnitude; 0: not known yet */
+	/* the stream at hand; room for all nodes */
 	uint32_t number;
 	struct member *member;
 	uint32_t n_members;
@@ -48,12 +50,16 @@ static void miss(struct explore *e, const struct node *n, const char *what, cons
 		e->why = arena_printf(e->arena, "its stream %s %s, %s", what, describe(e, n), cure);
 }
 
-/* A weight that is infinite or NaN has no mean to take away. */
-static void expect_finite(struct explore *e, const struct node *reader, const struct node *n)
+/* Weights must stay in the range of their type without their means, which are not greater than the
+ * greatest of them. */
+static void expect_moderate(struct explore *e, const struct node *reader, const struct node *n)
 {
-	if (!all_finite(constant_of(n)))
-		miss(e, reader, "reads infinities or NaN from the weights of",
-		     "which have no mean");
+	const struct node *c = constant_of(n);
+	if (!e->greatest[c->id])
+		e->greatest[c->id] = 1 + greatest_magnitude(c);
+	if (!(e->greatest[c->id] - 1 <= elem_largest(c->type.elem) / 2))
+		miss(e, reader, "reads infinities, NaN or the greatest numbers from the weights of",
+		     "which have no mean to take away");
 }
 
 /* ---- parts ---- */
@@ -70,7 +76,8 @@ static bool is_centred(const struct node *n, int32_t axis)
 	if (!centres_along(n, axis))
 		return false;
 	const struct attr_norm *norm = n->attr.norm;
-	return (!norm->gamma || uniform_along(n->in[1], axis)) &&
+	double gamma;
+	return (!norm->gamma || uniform_along(n->in[1], axis) || splat_of(n->in[1], &gamma)) &&
 	       (!norm->beta || constant_of(n->in[norm->gamma ? 2 : 1]));
 }
 
@@ -83,25 +90,24 @@ static void enter(struct explore *e, struct node *n, int32_t axis)
 			miss(e, n, "needs two axes of", "so that no mean stays zero");
 		return;
 	}
-	if (e->missed[n->id] && e->axis[n->id] == axis && !e->why)
-		e->why = e->missed[n->id];
+	if (!e->why)
+		e->why = e->missed[n->id][axis];
 	e->stream[n->id] = e->number;
 	e->axis[n->id] = axis;
-	struct member m = {n, axis};
-	PUSH(e->arena, e->member, e->n_members, m);
+	e->member[e->n_members++] = (struct member){n, axis};
 }
 
 static void follow_reader(struct explore *e, const struct member *m, const struct reader *r)
 {
 	struct dims *dims = e->g->context->dims;
 	if (r->operand == 0 && centres_along(r->node, m->axis)) {
-		PUSH(e->arena, e->norm, e->n_norms, r->node);
+		e->norm[e->n_norms++] = r->node;
 		return;
 	}
 	if (r->node->op == OP_softmax && r->node->attr.softmax->axis == m->axis)
 		return;
 	int32_t axis = axis_out_of(dims, r->node, r->operand, m->axis);
-	if (axis >= 0 && linear_operands(dims, r->node, axis) >> r->operand & 1)
+	if (axis >= 0 && has_operand(linear_operands(dims, r->node, axis), r->operand))
 		enter(e, r->node, axis);
 	else
 		miss(e, r->node, "is read by", "which sees the mean that recentring takes away");
@@ -110,19 +116,22 @@ static void follow_reader(struct explore *e, const struct member *m, const struc
 static void follow_operands(struct explore *e, const struct member *m, uint32_t operands)
 {
 	struct dims *dims = e->g->context->dims;
-	for (uint32_t k = 0; k < m->node->n_in && k < 32; k++) {
+	for (uint32_t k = 0; k < m->node->n_in; k++) {
 		struct node *n = m->node->in[k];
-		if (operands >> k & 1 && constant_of(n))
-			expect_finite(e, m->node, n);
-		else if (operands >> k & 1)
+		if (has_operand(operands, k) && constant_of(n))
+			expect_moderate(e, m->node, n);
+		else if (has_operand(operands, k))
 			enter(e, n, axis_into(dims, m->node, k, m->axis));
 	}
 }
 
 static void visit_source(struct explore *e, const struct member *m)
 {
-	if (is_centred(m->node, m->axis))
+	if (is_centred(m->node, m->axis)) {
+		if (m->node->attr.norm->beta)
+			expect_moderate(e, m->node, m->node->in[m->node->n_in - 1]);
 		return;
+	}
 	e->computed = *m;
 	if (e->n_computed++)
 		miss(e, m->node, "has more than one source that no weights recentre, such as",
@@ -171,8 +180,6 @@ static void explore_from(struct explore *e, struct node *n, int32_t axis)
 {
 	e->number++;
 	e->n_members = e->n_norms = e->n_computed = 0;
-	e->member = NULL;
-	e->norm = NULL;
 	e->why = NULL;
 	enter(e, n->in[0], axis);
 	for (uint32_t i = 0; i < e->n_members && !e->why; i++)
@@ -181,7 +188,7 @@ static void explore_from(struct explore *e, struct node *n, int32_t axis)
 		miss(e, e->computed.node, "comes from",
 		     "and to subtract the mean there costs as much as here");
 	for (uint32_t i = 0; i < e->n_members; i++)
-		e->missed[e->member[i].node->id] = e->why;
+		e->missed[e->member[i].node->id][e->member[i].axis] = e->why;
 	if (e->why)
 		e->result->of[n->id].missed = e->why;
 	else
@@ -197,7 +204,10 @@ struct streams streams_of(const struct graph *g)
 	e.readers = readers_of(g, arena);
 	e.stream = arena_new(arena, uint32_t, g->n_nodes + 1);
 	e.axis = arena_new(arena, int32_t, g->n_nodes + 1);
-	e.missed = arena_new(arena, const char *, g->n_nodes + 1);
+	e.missed = arena_alloc(arena, g->n_nodes + 1, sizeof *e.missed);
+	e.greatest = arena_new(arena, double, g->n_nodes + 1);
+	e.member = arena_new(arena, struct member, g->n_nodes + 1);
+	e.norm = arena_new(arena, struct node *, g->n_nodes + 1);
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		output[g->outputs[i]->id] = i + 1;
 	e.output = output;

@@ -46,22 +46,23 @@ bool splat_of(const struct node *n, double *value)
 	return elem_is_float(data->type.elem) || fabs(*value) < 0x1p53;
 }
 
-bool all_finite(const struct node *constant)
+double greatest_magnitude(const struct node *constant)
 {
 	enum { PIECE = 1024 };
 	const struct attr_data *data = constant->attr.data;
 	int64_t count = type_fixed_count(&constant->type);
 	size_t size = normc_elem_size(data->type.elem);
-	double x[PIECE];
-	for (int64_t i = 0; elem_is_float(data->type.elem) && i < count; i += PIECE) {
+	double x[PIECE], greatest = 0;
+	for (int64_t i = 0; i < count; i += PIECE) {
 		struct tensor t = {.elem = data->type.elem, .f = x};
 		t.count = count - i < PIECE ? count - i : PIECE;
 		tensor_fill(&t, (const unsigned char *)data->p + (size_t)i * size);
 		for (int64_t k = 0; k < t.count; k++)
-			if (!isfinite(x[k]))
-				return false;
+			greatest = fabs(x[k]) <= greatest ? greatest : fabs(x[k]);
+		if (!isfinite(greatest))
+			return INFINITY;
 	}
-	return true;
+	return greatest;
 }
 
 bool channel_of(const struct node *n, int32_t axis, int64_t count, struct channel *c)

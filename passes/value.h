@@ -16,8 +16,9 @@ double constant_at(const struct node *constant, int64_t i);
  * there are too many. */
 bool magnitudes_of(const struct node *n, double *least, double *greatest);
 
-/* Whether no element of an OP_constant is infinite or NaN. */
-bool all_finite(const struct node *constant);
+/* Greatest magnitude of an OP_constant of floats, 0 if it has no elements; infinite if one is
+ * infinite or NaN. */
+double greatest_magnitude(const struct node *constant);
 
 /* A parameter that varies along one axis at most, as numbers. */
 struct channel {

@@ -320,6 +320,13 @@ static void test_remarks(void **state)
 	assert_true(read_file(place, "r.json", json, sizeof json) > 0);
 	assert_says(json, "\"rule\":\t\"recentre\"");
 	assert_says(json, "\"op_type\":\t\"LayerNormalization\"");
+	assert_int_equal(run_normc(place, "compile", vit, "-o", "m.o", "--remarks=m.o"), 2);
+	assert_says(place->err, "would overwrite the output");
+	assert_int_equal(run_program(place,
+				     (const char *const[]){"ln", "-s", "there", "link", NULL}),
+			 0);
+	assert_int_equal(run_normc(place, "inspect", vit, "--remarks=link"), 0);
+	assert_true(read_file(place, "there", json, sizeof json) > 0); /* the link stays */
 	assert_int_equal(run_normc(place, "inspect", vit, "--remarks=none/r.json"), 5);
 	assert_says(place->err, "none/r.json");
 }

@@ -233,7 +233,47 @@ static struct node *shared_table(struct graph *g)
 	return build_matmul(g, layer_norm(g, x), build_transpose(g, words, swap));
 }
 
+static struct node *widening_cast(struct graph *g)
+{
+	struct node *x = build_cast(g, linear(g, rows(g)), NORMC_F64);
+	return build_cast(g, plain_norm(g, x), NORMC_F32);
+}
+
 /* ---- near misses ---- */
+
+/* Narrow types round what is left without the mean, or saturate. */
+static struct node *narrowing_cast(struct graph *g)
+{
+	struct node *x = build_cast(g, linear(g, rows(g)), NORMC_F8E4M3FN);
+	return layer_norm(g, build_cast(g, x, NORMC_F32));
+}
+
+static struct node *infinite_beta(struct graph *g)
+{
+	static const float beta[WIDTH] = {0, 0.5f, -INFINITY, 0, 1, 0};
+	struct type t = type_fixed(g->context, NORMC_F32, 1, (const int64_t[]){WIDTH});
+	struct node *x = plain_norm(g, linear(g, rows(g)));
+	x = add(g, x, build_constant(g, &t, beta, sizeof beta));
+	return add(g, build_softmax(g, x, 2, false), plain_norm(g, x));
+}
+
+/* Without its mean it would leave the range of its type. */
+static struct node *largest_weights(struct graph *g)
+{
+	static const float row[WIDTH] = {3e38f, -3e38f, -3e38f, -3e38f, -3e38f, -3e38f};
+	struct type t = type_fixed(g->context, NORMC_F32, 1, (const int64_t[]){WIDTH});
+	struct node *x = add(g, linear(g, rows(g)), build_constant(g, &t, row, sizeof row));
+	return add(g, build_softmax(g, x, 2, false), plain_norm(g, x));
+}
+
+static struct node *many_parts(struct graph *g)
+{
+	enum { PARTS = 40 };
+	struct node *x = linear(g, rows(g)), *in[PARTS];
+	for (int i = 0; i < PARTS; i++)
+		in[i] = i == PARTS - 1 ? x : add(g, x, number(g, i));
+	return layer_norm(g, build_concat(g, in, PARTS, 1));
+}
 
 static struct node *stream_is_output(struct graph *g)
 {
@@ -404,6 +444,11 @@ static const struct sample samples[] = {
 		{"softmax_reader", softmax_reader, 1, 0, NULL},
 		{"post_norm_plain", post_norm_plain, 2, 0, NULL},
 		{"shared_table", shared_table, 2, 0, NULL},
+		{"widening_cast", widening_cast, 1, 0, NULL},
+		{"narrowing_cast", narrowing_cast, 1, 1, "comes from cast"},
+		{"infinite_beta", infinite_beta, 2, 1, "infinities"},
+		{"largest_weights", largest_weights, 1, 1, "greatest numbers"},
+		{"many_parts", many_parts, 1, 1, "comes from concat"},
 		{"stream_is_output", stream_is_output, 2, 2, "graph output 'h'"},
 		{"stream_read_raw", stream_read_raw, 2, 2, "is read by"},
 		{"nonlinear_reader", nonlinear_reader, 2, 2, "is read by tanh"},
