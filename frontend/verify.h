@@ -40,8 +40,9 @@ struct verify_case {
 	const char *data;   /* kind of inputs, "" where none are used */
 	double ratio;	    /* float: the largest error over its bound */
 	double tightness;   /* float: the largest finite bound over the largest value */
-	int64_t elements, unchecked;
-	const char *text; /* what failed where, or why the lane does not apply; "" if passed */
+	int64_t elements;
+	int64_t unchecked; /* their bound is infinite or above the largest value */
+	const char *text;  /* what failed where, or why the lane does not apply; "" if passed */
 };
 
 struct verify_report {

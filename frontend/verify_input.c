@@ -158,6 +158,8 @@ bool verify_inputs(const struct graph *g, const struct verify_request *request, 
 	const struct dims *dims = g->context->dims;
 	const struct place place = {g, symbols, request->arena};
 	uint64_t state = request->seed * 1000 + (uint64_t)request->data;
+	uint64_t whole =
+			request->seed * 1000 + DATA_COUNT; /* integers are the same for all kinds */
 	for (uint32_t i = 0; i < dims->n_symbols; i++)
 		symbols[i] = dims->symbols[i].element ? 1 : request->extents[i];
 	bool *fixed = arena_new(request->arena, bool, dims->n_symbols + 1);
@@ -171,7 +173,7 @@ bool verify_inputs(const struct graph *g, const struct verify_request *request, 
 		}
 		int64_t limit = index_limit(g, i, symbols);
 		limit = limit < request->index_limit ? limit : request->index_limit;
-		fill_integers(&in[i], limit, &state);
+		fill_integers(&in[i], limit, &whole);
 	}
 	set_elements(dims, symbols, fixed, in);
 	return verify_symbols(g, in, symbols);

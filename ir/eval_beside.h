@@ -35,9 +35,9 @@ double bound_unit(enum normc_elem elem);
  * of the sum itself. */
 double bound_of_terms(double n);
 double bound_of_sum(double n);
-/* The error of a sum whose terms have the errors e, from e1 = sum e and e2 = sum e^2.  Sure up to
- * 16 terms, four standard deviations above. */
-double bound_spread(double e1, double e2);
+/* The error of a sum of n terms with the errors e, from e1 = sum e and e2 = sum e^2: sure up to 16
+ * terms; above, the errors are taken as independent. */
+double bound_spread(double n, double e1, double e2);
 /* The bound as it is kept: infinite where the type cannot hold all that it allows. */
 double bound_settle(const struct tensor *out, int64_t i, double bound);
 bool bound_is_whole(double x);

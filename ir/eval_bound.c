@@ -10,13 +10,14 @@
  *	- Sums of n terms: the worst case (n roundings) up to n = 64; above, roundings are taken as
  *	  independent with mean 0, and SIGMAS = 8 standard deviations are allowed (Higham and Mary
  *	  2019 call this the probabilistic bound).
- *	- Errors that come in through the operands of matmul and conv are taken as independent of
- *	  each other: they add by squares.  In the worst case they would add by sizes, which for a
- *	  network of 50 layers gives a bound of 10^80.
+ *	- Errors that come in through the operands of matmul and conv, or enter a statistic of a
+ *	  norm of more than 16 elements, are taken as independent of each other: they add by
+ *	  squares.  In the worst case they would add by sizes, which for a network of 50 layers
+ *	  gives a bound of 10^80.
  *	- Operations that jump (floor, casts to integers, comparisons): where the interval of the
  *	  argument holds a jump, all that can come out is allowed; if that is a different choice or
- *	  another position, the bound is INFINITY: unchecked.
- *
+ *	  another position, the bound is INFINITY: unchecked.  So it is where the element type
+ *	  may overflow.
  *	- Whole numbers that a type holds exactly, with all partial sums, are not rounded: bound 0.
  *
  * The bound of an integer is 0, or what a cast or sums of such may be off.

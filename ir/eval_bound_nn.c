@@ -19,9 +19,9 @@ double bound_of_terms(double n)
 	return sqrt(n) * fmin(n, SIGMAS) + 4;
 }
 
-double bound_spread(double e1, double e2)
+double bound_spread(double n, double e1, double e2)
 {
-	return fmin(e1, 4 * sqrt(e2));
+	return n <= 16 ? e1 : sqrt(e2);
 }
 
 static struct tensor beside_of(struct tensor t)

@@ -1,7 +1,8 @@
 /* Bounds of rounding errors of normalization layers.
  *
  * The errors of the elements are taken as independent where they enter a statistic of more than 16
- * of them (eval_bound.c).  Errors that a whole row shares cancel: the centre takes them away.
+ * of them (eval_bound.c).  What a whole row shares, a shift or a factor, cancels: the centre and
+ * the divisor take it away.
  */
 #include <math.h>
 #include <string.h>
@@ -103,7 +104,8 @@ static void find_centres(struct norm_bound *m, int64_t n_sets)
 		double rounding = bound_of_terms(m->terms) * sqrt(s->squares) +
 				  bound_of_sum(m->terms) * fabs(s->sum);
 		s->centre = s->sum / m->terms;
-		s->centre_error = (bound_spread(s->e1, s->e2) + m->unit * rounding) / m->terms +
+		s->centre_error = (bound_spread(m->terms, s->e1, s->e2) + m->unit * rounding) /
+						  m->terms +
 				  m->unit * fabs(s->centre);
 	}
 }
@@ -149,7 +151,7 @@ static void find_deviations(struct norm_bound *m)
 static struct bounded statistic(const struct norm_bound *m, const struct set *s)
 {
 	const struct attr_norm *a = m->attr;
-	double divide = 1, error = bound_spread(s->d1, s->d2) + s->more;
+	double divide = 1, error = bound_spread(m->terms, s->d1, s->d2) + s->more;
 	if (a->scale == NORM_SCALE_MAX)
 		return (struct bounded){s->deviation, s->greatest};
 	if (a->scale == NORM_SCALE_RMS || a->scale == NORM_SCALE_L1)
