@@ -79,8 +79,8 @@ static const struct option options[] = {
 		{"graph", 0, NULL, INSPECT, FLAG, FIELD(graph), "print the rewritten graph"},
 		{"kernels", 0, NULL, INSPECT, FLAG, FIELD(kernels),
 		 "print kernels, buffers and the memory plan"},
-		{"passes", 0, "-NAME,-NAME,...", MODEL | CHECK, TEXT, FIELD(passes),
-		 "leave passes out (listed below)"},
+		{"passes", 0, "-NAME,+NAME,...", MODEL | CHECK, TEXT, FIELD(passes),
+		 "leave passes out, or add one that runs on request (listed below)"},
 		{"remarks", 0, "FILE.json", COMPILE | INSPECT, MAYBE, FIELD(remarks),
 		 "tell each rewrite that was done, and each that was not and why"},
 		{"dump-after", 0, "PASS", MODEL, TEXT, FIELD(dump_after),
@@ -220,10 +220,10 @@ void print_text(void *user, const char *text)
 
 static void print_passes(FILE *file)
 {
-	const char *name, *help;
-	fputs("\nPasses:\n", file);
-	for (uint32_t i = 0; pass_describe(i, &name, &help); i++)
-		fprintf(file, "  %-10s %s\n", name, help);
+	struct pass_description d;
+	fputs("\nPasses (+: only on request):\n", file);
+	for (uint32_t i = 0; pass_describe(i, &d); i++)
+		fprintf(file, "  %c%-12s %s\n", d.asked ? '+' : ' ', d.name, d.help);
 }
 
 void command_help(const struct command *command)
@@ -356,9 +356,9 @@ static enum normc_status count_paths(const struct settings *s, const struct comm
 /* Whether a pass is called as the first `length` letters of `name`. */
 static bool is_pass(const char *name, size_t length)
 {
-	const char *known, *help;
-	for (uint32_t i = 0; pass_describe(i, &known, &help); i++)
-		if (strlen(known) == length && !strncmp(known, name, length))
+	struct pass_description d;
+	for (uint32_t i = 0; pass_describe(i, &d); i++)
+		if (strlen(d.name) == length && !strncmp(d.name, name, length))
 			return true;
 	return false;
 }
@@ -374,8 +374,8 @@ static enum normc_status check_passes(const struct settings *s)
 {
 	for (const char *p = s->passes; p && *p;) {
 		size_t length = strcspn(p, ",");
-		if (*p != '-')
-			return complain(NORMC_USAGE, "--passes takes -NAME,-NAME,..., not '%s'",
+		if (*p != '-' && *p != '+')
+			return complain(NORMC_USAGE, "--passes takes -NAME,+NAME,..., not '%s'",
 					s->passes);
 		if (!is_pass(p + 1, length - 1))
 			return unknown_pass("passes", p);

@@ -11,13 +11,13 @@
 /* What a rewrite does, or why it is right; NULL: its table does not say. */
 static const char *help_of(const char *rule)
 {
-	const char *name, *help;
+	struct pass_description d;
 	for (uint32_t i = 0; i < n_rules; i++)
 		if (!strcmp(rules[i].name, rule))
 			return rules[i].why;
-	for (uint32_t i = 0; pass_describe(i, &name, &help); i++)
-		if (!strcmp(name, rule))
-			return help;
+	for (uint32_t i = 0; pass_describe(i, &d); i++)
+		if (!strcmp(d.name, rule))
+			return d.help;
 	return NULL;
 }
 

@@ -212,7 +212,7 @@ static bool algebra_of_passes(struct verification *v, const int64_t *symbols,
 	struct tensor *values;
 	struct graph *before = verify_opened(c->imported, &values);
 	struct pass_log log = {0};
-	struct pass_options options = {.skip = c->passes.skip, .log = &log};
+	struct pass_options options = {.list = c->passes.list, .log = &log};
 	struct graph *after = passes_run(before, &options);
 	if (!after)
 		return false;

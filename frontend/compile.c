@@ -82,7 +82,7 @@ void compile_begin(struct compile *c, const struct normc_model *model,
 	pthread_mutex_lock(&c->model->lock);
 	copy_options(&c->options, options);
 	c->diag.file = model->path;
-	c->passes.skip = c->options.passes;
+	c->passes.list = c->options.passes;
 	c->passes.log = &c->log;
 	c->codegen = (struct codegen_options){
 			.cpu = c->options.cpu,

@@ -16,11 +16,13 @@ enum {
 
 static const struct pass_info {
 	const char *name;
+	enum when { DEFAULT, ASKED } when;
 	unsigned needs, keeps, gives;
 	const char *help;
 	pass_fn *run;
 } passes[PASS_COUNT] = {
-#define PASS(name, needs, keeps, gives, help) {#name, needs, keeps, gives, help, pass_##name},
+#define PASS(name, when, needs, keeps, gives, help)                                                \
+	{#name, when, needs, keeps, gives, help, pass_##name},
 #include "passes.def"
 #undef PASS
 };
@@ -32,12 +34,11 @@ struct run {
 	struct pass_log *log;
 };
 
-bool pass_describe(uint32_t i, const char **name, const char **help)
+bool pass_describe(uint32_t i, struct pass_description *d)
 {
 	if (i >= PASS_COUNT)
 		return false;
-	*name = passes[i].name;
-	*help = passes[i].help;
+	*d = (struct pass_description){passes[i].name, passes[i].help, passes[i].when == ASKED};
 	return true;
 }
 
@@ -66,18 +67,18 @@ struct graph *pass_clean(struct graph *g, struct pass *pass)
 	return graph_rewrite(g, NULL, NULL);
 }
 
-/* Whether `name` is in a list separated by commas; each may have a "-" in front. */
-static bool listed(const char *list, const char *name)
+/* Whether the pass runs by the list of -NAME and +NAME; the last word about it counts. */
+static bool is_wanted(const struct pass_info *info, const char *list)
 {
-	size_t length = strlen(name);
+	bool wanted = info->when == DEFAULT;
+	size_t length = strlen(info->name);
 	while (list && *list) {
-		list += *list == '-';
 		size_t word = strcspn(list, ",");
-		if (word == length && !strncmp(list, name, length))
-			return true;
+		if (word == length + 1 && !strncmp(list + 1, info->name, length))
+			wanted = *list == '+';
 		list += word + (list[word] == ',');
 	}
-	return false;
+	return wanted;
 }
 
 static double seconds(void)
@@ -119,7 +120,7 @@ static bool run_pass(struct run *r, const struct pass_info *info)
 static bool step(struct run *r, int pass)
 {
 	const struct pass_info *info = &passes[pass];
-	if (listed(r->options->skip, info->name))
+	if (!is_wanted(info, r->options->list))
 		return true;
 	/* A giver may forget another fact; two rounds are enough for one that keeps what the other
 	 * gives. */
@@ -160,7 +161,11 @@ struct graph *pass_by_name(const char *name, struct graph *g)
 	struct pass_log log = {0};
 	struct run r = {g, 0, &options, &log};
 	for (int i = 0; i < PASS_COUNT; i++)
-		if (!strcmp(passes[i].name, name))
+		if (!strcmp(passes[i].name, name)) {
+			char list[64];
+			snprintf(list, sizeof list, "+%s", name);
+			options.list = list;
 			return step(&r, i) && step(&r, PASS_clean) ? r.g : NULL;
+		}
 	return NULL;
 }

@@ -24,7 +24,7 @@ struct pass_log {
 
 /* What to do, and what was done, for --remarks and statistics. */
 struct pass_options {
-	const char *skip;	/* "-fold_norm,-sink": passes left out, NULL: none */
+	const char *list;	/* "-sink,+crms": passes left out, and more passes; may be NULL */
 	const char *dump_after; /* pass name, NULL: none: prints the graph through `put` */
 	bool verify;		/* check the graph after every pass */
 	bool time;		/* report the time of each pass through `put` */
@@ -39,8 +39,12 @@ struct graph *passes_run(struct graph *g, const struct pass_options *options);
 /* Runs one pass by name, and before it those that it needs (tests); NULL if there is none or after
  * a report. */
 struct graph *pass_by_name(const char *name, struct graph *g);
-/* Name and help of pass number i; false after the last. */
-bool pass_describe(uint32_t i, const char **name, const char **help);
+/* Describes pass number i; false after the last. */
+struct pass_description {
+	const char *name, *help;
+	bool asked; /* it runs only when a list says +NAME */
+};
+bool pass_describe(uint32_t i, struct pass_description *d);
 
 /* What a pass sees of the run. */
 struct pass {

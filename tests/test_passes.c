@@ -405,13 +405,13 @@ static void test_manager(void **state)
 		     "y");
 	assert_null(pass_by_name("nothing", b->graph));
 	for (uint32_t i = 0; i < 100; i++) {
-		const char *name, *help;
-		if (!pass_describe(i, &name, &help))
+		struct pass_description d;
+		if (!pass_describe(i, &d))
 			break;
-		assert_non_null(pass_by_name(name, b->graph));
-		assert_true(help[0]);
+		assert_non_null(pass_by_name(d.name, b->graph));
+		assert_true(d.help[0]);
 	}
-	struct pass_options options = {.skip = "-sink,-simplify",
+	struct pass_options options = {.list = "-sink,-simplify",
 				       .time = true,
 				       .put = append,
 				       .user = text,

@@ -219,7 +219,7 @@ static void check(const struct spelling *s)
 	void *opened;
 	bench_open(&opened);
 	struct bench *b = opened;
-	struct pass_options options = {.verify = true, .skip = "-recentre"};
+	struct pass_options options = {.verify = true, .list = "-recentre"};
 	spell(b->graph, s);
 	struct graph *g = passes_run(b->graph, &options);
 	if (!g)
