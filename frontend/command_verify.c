@@ -22,6 +22,7 @@ struct verification {
 	struct compile *before, *other; /* other NULL: the same model */
 	const struct graph *after;	/* what runs, as imported or rewritten */
 	struct runner runner;
+	struct verify_chain chain;
 	struct arena *scratch; /* of one kind of inputs */
 	int64_t *extents;      /* chosen for the symbols */
 	int64_t index_limit;
@@ -152,8 +153,7 @@ static bool evaluate(struct verification *v, enum verify_data data, struct tenso
 
 static void scratch_renew(struct verification *v)
 {
-	if (v->scratch)
-		arena_close(v->scratch);
+	arena_close(v->scratch);
 	v->scratch = NULL;
 	v->scratch = arena_open(v->before->context.memory);
 }
@@ -262,6 +262,25 @@ static bool makes_up_reals(const struct verification *v)
 	return any;
 }
 
+/* The rewrites one by one, on inputs whose outputs have bounds. */
+static bool rewrites(struct verification *v, const struct tensor *in, const struct tensor *want)
+{
+	const struct graph *g = v->before->imported;
+	int64_t *symbols = arena_new(v->scratch, int64_t, g->context->dims->n_symbols + 1);
+	uint32_t n = fired(&v->log);
+	if (v->other || !n)
+		return true;
+	if (!verify_symbols(g, in, symbols))
+		return false;
+	v->chain = (struct verify_chain){g, &v->log, symbols, in, want, NULL};
+	if (verify_work(g, symbols) <= most_algebra)
+		return verify_rewrites(&v->report, &v->chain);
+	not_applicable(v, LANE_REWRITE, "(each)",
+		       arena_printf(v->report.arena,
+				    "the model is too large to look at its %u rewrites singly", n));
+	return true;
+}
+
 static bool values(struct verification *v)
 {
 	const struct graph *g = v->before->imported;
@@ -279,7 +298,7 @@ static bool values(struct verification *v)
 			return false;
 	}
 	scratch_renew(v);
-	return evaluate(v, DATA_NORMAL, in, want) && algebra(v, in);
+	return evaluate(v, DATA_NORMAL, in, want) && algebra(v, in) && rewrites(v, in, want);
 }
 
 /* ---- the two models ---- */
@@ -333,15 +352,38 @@ static bool compare_both(struct compile *c, void *user)
 
 /* ---- telling ---- */
 
-static void print_case(const struct verify_case *c)
+/* Rewrites that passed in the same way are one line for each rule. */
+static bool print_rule(const struct verify_report *r, uint32_t at)
+{
+	const struct verify_case *c = &r->cases[at];
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < r->n_cases; i++) {
+		const struct verify_case *d = &r->cases[i];
+		bool same = d->lane == LANE_REWRITE && d->outcome == VERIFY_PASSED &&
+			    !strcmp(c->data, d->data) && !strcmp(c->text, d->text);
+		if (same && i < at)
+			return true; /* told already */
+		n += same;
+	}
+	if (n > 1)
+		printf("rewrite    passed          %-13s  %u times%s%s\n", c->data, n,
+		       c->text[0] ? ": " : "", c->text);
+	return n > 1;
+}
+
+static void print_case(const struct verify_report *r, uint32_t at)
 {
 	static const char *const outcomes[] = {"passed", "FAILED", "not applicable"};
+	const struct verify_case *c = &r->cases[at];
+	if (c->lane == LANE_REWRITE && c->outcome == VERIFY_PASSED && print_rule(r, at))
+		return;
 	printf("%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome], c->data,
 	       c->output);
 	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_PASSED)
 		printf(": largest error %.2g of its bound, bounds to %.2g of the largest value",
 		       c->ratio, c->tightness);
-	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_FAILED && isfinite(c->ratio))
+	bool has_ratio = c->lane == LANE_FLOAT || (c->lane == LANE_REWRITE && c->ratio > 0);
+	if (has_ratio && c->outcome == VERIFY_FAILED && isfinite(c->ratio))
 		printf(": error %.3g times its bound", c->ratio);
 	if (c->lane == LANE_FLOAT && c->unchecked)
 		printf(", %lld of %lld elements unchecked", (long long)c->unchecked,
@@ -374,7 +416,7 @@ static enum normc_status tell(const struct verification *v)
 	enum normc_status status = NORMC_OK;
 	printf("seed %.0f\n", s->seed);
 	for (uint32_t i = 0; i < r->n_cases; i++)
-		print_case(&r->cases[i]);
+		print_case(r, i);
 	if (failed && !v->other && fired(&v->log))
 		print_candidates(v);
 	printf("verify: %u passed, %u failed, %u not applicable\n", verify_count(r, VERIFY_PASSED),
@@ -403,8 +445,8 @@ static enum normc_status verify(struct verification *v)
 		status = v->before->diag.status;
 	limit_time(0);
 	status = status ? status : tell(v);
-	if (v->scratch)
-		arena_close(v->scratch);
+	arena_close(v->chain.arena);
+	arena_close(v->scratch);
 	free_tensors(v->given, v->given ? v->runner.n_inputs : 0);
 	free(v->given);
 	free(v->in);

@@ -222,9 +222,10 @@ void verify_compare(struct verify_report *r, struct verify_case start, const str
 
 /* ---- residues ---- */
 
-/* The first element that differs, or -1. */
-static int64_t first_difference(const struct tensor *a, const struct tensor *b)
+int64_t verify_first_difference(const struct tensor *a, const struct tensor *b)
 {
+	if (!same_extents(a, b))
+		return 0;
 	for (int64_t i = 0; i < a->count; i++)
 		if (elem_is_float(a->elem) ? a->residue[i] != b->residue[i] : a->i[i] != b->i[i])
 			return i;
@@ -235,7 +236,7 @@ static void compare_residues(struct verify_report *r, struct verify_case c, cons
 			     const struct tensor *b, bool decisive)
 {
 	char index[200];
-	int64_t at = same_extents(a, b) ? first_difference(a, b) : 0;
+	int64_t at = verify_first_difference(a, b);
 	c.elements = a->count;
 	c.outcome = VERIFY_PASSED;
 	if (at >= 0 && decisive) {

@@ -285,7 +285,8 @@ static void consider(struct absorb *a, struct graph *g, struct node *n)
 	if (!find_map(a, n, &map))
 		return;
 	search_readers(&s, n);
-	if (!s.why && s.n_products) {
+	bool fires = !s.why && s.n_products && pass_allows(a->pass);
+	if (fires) {
 		a->gone[n->id] = true;
 		a->fired++;
 		for (uint32_t i = 0; i < s.n_products; i++)
@@ -294,7 +295,7 @@ static void consider(struct absorb *a, struct graph *g, struct node *n)
 	struct remark missed = {a->pass->name, n->loc, s.why};
 	if (s.why && n->op == OP_norm) /* other sums and products are no candidates */
 		PUSH(a->arena, a->missed, a->n_missed, missed);
-	if (!s.why && s.n_products)
+	if (fires)
 		pass_remark(g, a->pass, a->pass->name, n->loc, NULL);
 }
 

@@ -344,6 +344,8 @@ static struct node *fold_affine(struct fold_norm *f, struct graph *to, const str
 	}
 	if (l)
 		y = build_linear(f, to, l, &missed);
+	if (y && !pass_allows(f->pass))
+		y = NULL;
 	if (y || a->norm)
 		pass_remark(to, f->pass, f->pass->name, old->loc, y ? NULL : missed);
 	return y;
