@@ -66,7 +66,7 @@ static const struct option options[] = {
 		{"atol", 0, "X", CHECK, REAL, FIELD(atol), "absolute tolerance; default: 1e-7"},
 		{"limit", 0, "SECONDS", CHECK | RUN | BENCH | VERIFY, WHOLE, FIELD(limit),
 		 "time for a case of check (default: 60) or for all runs (default: 0, no limit)"},
-		{"quiet", 'q', NULL, CHECK, FLAG, FIELD(quiet), "only lines that are not `pass`"},
+		{"quiet", 'q', NULL, CHECK | VERIFY, FLAG, FIELD(quiet), "only lines that are not `pass`"},
 		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs),
 		 "number of timed runs; default: 0, two seconds' worth"},
 		{"report", 0, "FILE", VERIFY, TEXT, FIELD(report),
@@ -161,7 +161,7 @@ const struct command commands[] = {
 		 "  normc opt vit.onnx -o same.onnx --passes -fold_norm,-recognize\n",
 		 1, 1, command_opt},
 		{"verify", "show that two models, or a model before and after rewriting, agree",
-		 "normc verify MODEL.onnx [OTHER.onnx] [options]",
+		 "normc verify MODEL.onnx [OTHER.onnx] [options], or normc verify DIR... [options]",
 		 "Compares MODEL as it was imported with what normc makes of it (or of\n"
 		 "OTHER).  There are no tolerances to choose.  Lanes:\n"
 		 "\n"
@@ -181,7 +181,7 @@ const struct command commands[] = {
 		 "  normc verify model.onnx\n"
 		 "  normc verify model.onnx --passes -fold_norm --report junit.xml\n"
 		 "  normc verify before.onnx after.onnx --seed 7 --dim N=4\n",
-		 1, 2, command_verify},
+		 1, 1000000, command_verify},
 		{"ops", "list the supported operators", "normc ops",
 		 "Prints a table in Markdown.\n", 0, 0, command_ops},
 		{NULL, NULL, NULL, NULL, 0, 0, NULL},

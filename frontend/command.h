@@ -138,6 +138,8 @@ struct report_file {
 	const char *path, *model, *other; /* other: may be NULL */
 	double seed;
 };
+/* Prints the cases, and how many came to what. `one_model`: before and after its passes. */
+void report_print(const struct verify_report *report, bool one_model);
 enum normc_status report_write(const struct report_file *file, const struct verify_report *report);
 bool report_path_is_known(const char *path);
 

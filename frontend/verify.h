@@ -109,6 +109,9 @@ struct verify_chain {
 	const struct pass_log *log;
 	const int64_t *symbols;
 	const struct tensor *in, *want; /* of `before`; outputs as eval_bounds gives them */
+	/* pass_again, to find the one of several rewrites that is wrong */
+	struct graph *(*again)(const char *name, struct graph *g, uint32_t most,
+			       struct pass_log *log);
 	struct arena *arena; /* of an evaluation; the caller closes it if memory is spent in it */
 };
 bool verify_rewrites(struct verify_report *r, struct verify_chain *chain);

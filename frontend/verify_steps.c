@@ -64,7 +64,8 @@ static struct finding judge(struct verify_report *r, const struct verify_chain *
 			    const struct stage *s, const struct tensor *got)
 {
 	struct finding worst = {.outcome = VERIFY_PASSED, .text = ""};
-	bool decisive = verify_same_material(c->before, s->to);
+	const struct context *context = c->before->context;
+	bool decisive = context->exact && !context->inexact;
 	for (uint32_t i = 0; i < c->before->n_outputs; i++) {
 		int64_t at = verify_first_difference(&s->expected[i], &got[i]);
 		if (at < 0)
@@ -72,8 +73,9 @@ static struct finding judge(struct verify_report *r, const struct verify_chain *
 		struct finding f = judge_values(r, c, i, &got[i]);
 		if (f.outcome != VERIFY_FAILED && decisive) {
 			f.outcome = VERIFY_FAILED;
-			f.text = arena_printf(r->arena, "output '%s': element %lld is another "
-							"expression",
+			f.ratio = 0;
+			f.text = arena_printf(r->arena,
+					      "output '%s': element %lld is another expression",
 					      c->before->output_names[i], (long long)at);
 		}
 		if (f.outcome == VERIFY_FAILED)
@@ -91,7 +93,7 @@ static bool fails_with(struct verify_report *r, struct verify_chain *c, const st
 {
 	struct stage again = *s;
 	*log = (struct pass_log){0};
-	again.to = pass_again(s->pass, s->from, most, log);
+	again.to = c->again(s->pass, s->from, most, log);
 	const struct tensor *got = again.to ? outputs_of(r, c, again.to) : NULL;
 	return got && judge(r, c, &again, got).outcome == VERIFY_FAILED;
 }
