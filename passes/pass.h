@@ -55,7 +55,8 @@ struct graph *pass_again(const char *name, struct graph *g, uint32_t most, struc
 /* Describes pass number i; false after the last. */
 struct pass_description {
 	const char *name, *help;
-	bool asked; /* it runs only when a list says +NAME */
+	bool asked;  /* it runs only when a list says +NAME */
+	bool always; /* a list cannot say -NAME */
 };
 bool pass_describe(uint32_t i, struct pass_description *d);
 
