@@ -252,10 +252,10 @@ INSTEAD(pooled_greatest, pool_sum, pool_max)
 
 static inline struct node *operands_swapped(const struct place_of *p)
 {
-	struct node *in[2] = {p->in[1], p->in[0]};
 	if ((p->old->op != OP_sub && p->old->op != OP_div && p->old->op != OP_matmul) ||
-	    !type_equal(&in[0]->type, &in[1]->type))
+	    !type_equal(&p->in[0]->type, &p->in[1]->type))
 		return NULL;
+	struct node *in[2] = {p->in[1], p->in[0]};
 	return graph_node(p->to, p->old->op, in, 2, p->old->attr);
 }
 
@@ -371,6 +371,27 @@ static inline struct node *groups_ignored(const struct place_of *p)
 	return build_conv(p->to, build_slice(p->to, p->in[0], 1, range), p->in[1], &a);
 }
 
+/* A shift before a padded convolution becomes a bias behind it, as if the border were shifted too. */
+static inline struct node *naive_border(const struct place_of *p)
+{
+	if (p->old->op != OP_conv || p->in[0]->op != OP_add || !constant_of(p->in[0]->in[1]))
+		return NULL;
+	struct attr_conv inside = *p->old->attr.conv;
+	const struct dim *dim[MAX_RANK];
+	const struct type *w = &p->in[1]->type;
+	int32_t r = w->rank;
+	struct node *shift = p->to->nodes[constant_of(p->in[0]->in[1])->id];
+	for (int32_t i = 0; i < r; i++)
+		dim[i] = i > 1 ? w->dim[i] : shift->type.dim[i];
+	for (int32_t i = 0; i < inside.spatial; i++)
+		inside.before[i] = inside.after[i] = dim_const(p->to->context->dims, 0);
+	if (!dim_is(dim[0], 1) || dim[1] != p->in[0]->type.dim[1])
+		return NULL;
+	struct node *bias = build_conv(p->to, build_broadcast(p->to, shift, r, dim), p->in[1], &inside);
+	struct node *y = build_conv(p->to, p->in[0]->in[0], p->in[1], p->old->attr.conv);
+	return build_binary(p->to, OP_add, y, bias);
+}
+
 /* ---- the table ---- */
 
 #define MUTATION(name) {#name, name}
@@ -431,6 +452,7 @@ static const struct mutation {
 		MUTATION(weights_not_transposed),
 		MUTATION(padded_on_the_wrong_side),
 		MUTATION(groups_ignored),
+		MUTATION(naive_border),
 };
 enum { N_MUTATIONS = sizeof mutations / sizeof *mutations };
 
