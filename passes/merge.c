@@ -68,14 +68,17 @@ static bool find_matrix(const struct node *operand, struct matrix *m)
 	m->c = n;
 	m->rows = fixed_extent(&n->type, rank - (m->transposed ? 1 : 2));
 	m->columns = fixed_extent(&n->type, rank - (m->transposed ? 2 : 1));
-	return m->rows > 0 && m->columns > 0;
+	/* a broadcast along its rows or columns is no matrix in memory */
+	return m->rows > 0 && m->columns > 0 &&
+	       m->rows == fixed_extent(&operand->type, rank - 2) &&
+	       m->columns == fixed_extent(&operand->type, rank - 1);
 }
 
 /* Filters of a convolution without groups, [o][c * k...]. */
 static bool find_filters(const struct node *n, struct matrix *m)
 {
-	const struct node *c = constant_of(n->in[1]);
-	if (!c || n->attr.conv->groups != 1 || !elem_is_float(c->type.elem))
+	const struct node *c = n->in[1]; /* not a broadcast of one */
+	if (c->op != OP_constant || n->attr.conv->groups != 1 || !elem_is_float(c->type.elem))
 		return false;
 	int64_t count = type_fixed_count(&c->type), filters = fixed_extent(&c->type, 0);
 	if (count <= 0)
