@@ -70,6 +70,8 @@ static const struct option options[] = {
 		 "number of timed runs; default: 0, two seconds' worth"},
 		{"report", 0, "FILE", VERIFY, TEXT, FIELD(report),
 		 "write the cases to FILE.xml (JUnit) or FILE.json"},
+		{"reduce", 0, "DIR", VERIFY, TEXT, FIELD(reduce),
+		 "after a failure, write the smallest part of the model that fails"},
 		{"seed", 0, "N", BENCH | VERIFY, WHOLE, FIELD(seed),
 		 "seed of the made-up inputs; default: 1"},
 		{"profile", 0, NULL, BENCH | COMPILE, FLAG, FIELD(profile),
@@ -170,16 +172,21 @@ const struct command commands[] = {
 		 "             variance, with very little, and with a far mean\n"
 		 "  exact      whole numbers, no tolerance; for models that do not round them\n"
 		 "  algebra    both as formulas modulo a prime: equal in real arithmetic.\n"
-		 "             Weights stay symbols; rewrites that calculate with them and\n"
-		 "             round are left to the float lane\n"
+		 "             Constants that rewrites round keep what they stand for\n"
+		 "  rewrite    each rewrite that was done, by the graphs before and after\n"
+		 "             its pass; the wrong one of several is found\n"
 		 "\n"
-		 "Inputs are made up, but for those that --input gives.\n"
+		 "Inputs are made up, but for those that --input gives.  A DIR is an ONNX\n"
+		 "test case or a folder of such, as for check; recorded inputs are used\n"
+		 "where the model does not take made-up ones.\n"
 		 "Prints a line for each lane, output and kind of input; exits with 1 if\n"
 		 "one failed.  `not applicable` means that nothing was checked, and why.\n"
 		 "\n"
 		 "  normc verify model.onnx\n"
 		 "  normc verify model.onnx --passes -fold_norm --report junit.xml\n"
-		 "  normc verify before.onnx after.onnx --seed 7 --dim N=4\n",
+		 "  normc verify before.onnx after.onnx --seed 7 --dim N=4\n"
+		 "  normc verify model.onnx --reduce small\n"
+		 "  normc verify tests/node --quiet\n",
 		 1, 1000000, command_verify},
 		{"ops", "list the supported operators", "normc ops",
 		 "Prints a table in Markdown.\n", 0, 0, command_ops},

@@ -19,7 +19,7 @@ struct settings {
 	const char *cpu, *target, *weights, *symbol;
 	const char *passes, *dump_after;
 	const char *remarks; /* a file's path; "": to be printed; NULL: none */
-	const char *report;
+	const char *report, *reduce;
 	bool verify, time_passes;
 	bool interpret, interpret_rewritten;
 	bool profile, json, graph, kernels, quiet;
@@ -142,6 +142,14 @@ struct report_file {
 void report_print(const struct verify_report *report, bool one_model);
 enum normc_status report_write(const struct report_file *file, const struct verify_report *report);
 bool report_path_is_known(const char *path);
+
+/* ---- command_verify_reduce.c ---- */
+
+struct reduction;
+
+/* Writes FOLDER/before.onnx, after.onnx, input_K.npy and README.txt for a reduction that has found
+ * something; false after a report. */
+bool reduction_write(struct diag *diag, const struct reduction *r, const char *folder);
 
 /* ---- command_compare.c ---- */
 

@@ -11,6 +11,7 @@
 
 #include "io.h"
 #include "verify.h"
+#include "verify_reduce.h"
 
 /* Multiplications above which the algebra lane would take minutes. */
 static const double most_algebra = 4e8;
@@ -27,6 +28,8 @@ struct verification {
 	const char *folder;	 /* for the compiler's files, in silence; NULL: messages on stderr */
 	struct verdict *verdict; /* of a case in a folder, else NULL */
 	struct normc_error error;
+	struct reduction reduction;
+	const char *reduced; /* what --reduce came to; NULL: there was no need */
 	struct verify_chain chain;
 	struct arena *scratch; /* of one kind of inputs */
 	int64_t *extents;      /* chosen for the symbols */
@@ -230,6 +233,14 @@ static void not_applicable(struct verification *v, enum verify_lane lane, const 
 						    .text = text});
 }
 
+/* Whether a difference of residues is a failure. */
+static bool is_decisive(const struct verification *v)
+{
+	const struct graph *g = v->before->imported;
+	return v->other ? verify_same_material(g, v->after)
+			: g->context->exact && !g->context->inexact;
+}
+
 static bool algebra(struct verification *v, const struct tensor *in)
 {
 	const struct graph *g = v->before->imported;
@@ -246,9 +257,7 @@ static bool algebra(struct verification *v, const struct tensor *in)
 		return false;
 	struct verify_side sides[2] = {{v->scratch, g, symbols, in},
 				       {v->scratch, after, others, in}};
-	bool decisive = v->other ? verify_same_material(g, after)
-				 : g->context->exact && !g->context->inexact;
-	return verify_algebra(&v->report, &sides[0], &sides[1], decisive);
+	return verify_algebra(&v->report, &sides[0], &sides[1], is_decisive(v));
 }
 
 /* Whether kinds of inputs make a difference. */
@@ -300,6 +309,58 @@ static bool values(struct verification *v)
 	return evaluate(v, DATA_NORMAL, in, want) && algebra(v, in) && rewrites(v, in, want);
 }
 
+/* ---- the smallest failing part ---- */
+
+static struct graph *rewrite_part(void *user, struct graph *part)
+{
+	const struct verification *v = user;
+	struct pass_options options = {.list = v->before->passes.list};
+	return v->other ? verify_part_like(v->after, part) : passes_run(part, &options);
+}
+
+/* The kind of inputs of the first failure by values. */
+static enum verify_data failing_data(const struct verify_report *r)
+{
+	for (uint32_t i = 0; i < r->n_cases; i++)
+		for (enum verify_data data = 0; data < DATA_COUNT; data++)
+			if (r->cases[i].outcome == VERIFY_FAILED &&
+			    !strcmp(r->cases[i].data, verify_data_name(data)))
+				return data;
+	return DATA_NORMAL;
+}
+
+static bool reduce(struct verification *v)
+{
+	const struct graph *g = v->before->imported;
+	if (v->other && g->context->dims->n_symbols) {
+		v->reduced = "give the unknown extents values (--dim) to reduce two models";
+		return true;
+	}
+	struct arena *arena = v->report.arena;
+	struct tensor *in = arena_new(arena, struct tensor, g->n_inputs + 1);
+	struct tensor *want = arena_new(arena, struct tensor, g->n_outputs + 1);
+	int64_t *symbols = arena_new(arena, int64_t, g->context->dims->n_symbols + 1);
+	struct reduction *r = &v->reduction;
+	scratch_renew(v);
+	if (!evaluate(v, failing_data(&v->report), in, want) || !verify_symbols(g, in, symbols))
+		return false;
+	*r = (struct reduction){.before = g,
+				.symbols = symbols,
+				.in = in,
+				.rewrite = rewrite_part,
+				.user = v,
+				.decisive = is_decisive(v)};
+	if (!verify_reduce(r))
+		return false;
+	if (!r->part)
+		v->reduced = "no smaller part fails in the interpreter; the generated code may be "
+			     "wrong";
+	else
+		v->reduced = arena_printf(arena, "%u nodes in '%s'", r->n_nodes,
+					  v->settings->reduce);
+	return !r->part || reduction_write(&v->before->diag, r, v->settings->reduce);
+}
+
 /* ---- the two models ---- */
 
 static bool compare(struct compile *c, void *user)
@@ -314,7 +375,9 @@ static bool compare(struct compile *c, void *user)
 		return diag_error(&v->before->diag, (struct loc){0}, NORMC_LIMIT, "out of memory");
 	if (!verify_structure(&v->report, v->before->imported, v->after))
 		return true;
-	return read_given(v) && values(v);
+	if (!read_given(v) || !values(v))
+		return false;
+	return !v->settings->reduce || !verify_count(&v->report, VERIFY_FAILED) || reduce(v);
 }
 
 /* Residues take twice the room of weights in f32; the lane would not finish on large models. */
@@ -373,6 +436,8 @@ static enum normc_status tell(const struct verification *v)
 				   s->paths.n > 1 ? s->paths.item[1] : NULL, s->seed};
 	printf("seed %.0f\n", s->seed);
 	report_print(r, !v->other);
+	if (v->reduced)
+		printf("reduced: %s\n", v->reduced);
 	enum normc_status status = s->report ? report_write(&file, r) : NORMC_OK;
 	return status                              ? status
 	       : verify_count(r, VERIFY_FAILED) ? NORMC_DIFFERENT
@@ -410,6 +475,7 @@ static enum normc_status begin(struct verification *v, const char *path, struct 
 static void release(struct verification *v)
 {
 	arena_close(v->chain.arena);
+	arena_close(v->reduction.arena);
 	arena_close(v->scratch);
 	free_tensors(v->given, v->given ? v->runner.n_inputs : 0);
 	free(v->given);

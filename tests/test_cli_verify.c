@@ -90,6 +90,31 @@ static void test_given_input(void **state)
 	assert_int_equal(run_normc(place, "verify", "a.onnx", "--input", "x=none.pb"), 5);
 }
 
+/* --reduce writes a part that fails by itself. */
+static void test_reduce(void **state)
+{
+	struct place *place = *state;
+	static char text[65536];
+	write_model(place, "a.onnx", "Mul");
+	write_model(place, "b.onnx", "Add");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "a.onnx", "--reduce", "small"), 0);
+	assert_int_equal(read_file(place, "small/README.txt", text, sizeof text), -1);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--reduce", "small", "--dim",
+				   "N=2"),
+			 1);
+	assert_says(place->out, "reduced: 1 nodes in 'small'\n");
+	assert_true(read_file(place, "small/README.txt", text, sizeof text) > 0);
+	assert_says(text, "normc verify before.onnx after.onnx --input 'x=input_0.npy'\n");
+	assert_int_equal(run_normc(place, "verify", "small/before.onnx", "small/after.onnx",
+				   "--input", "x=small/input_0.npy"),
+			 1);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--reduce", "no/where",
+				   "--dim", "N=2"),
+			 5);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--reduce", "small"), 1);
+	assert_says(place->out, "reduced: give the unknown extents values");
+}
+
 static void mkdir_in(const struct place *place, const char *name)
 {
 	char path[1024];
@@ -142,6 +167,7 @@ int main(void)
 			cmocka_unit_test_setup_teardown(test_seed, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_reports, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_given_input, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_reduce, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_folders, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_errors, place_new, place_free),
 	};
