@@ -47,7 +47,7 @@ static void put_tools(struct page_text *to)
 {
 	page_put(to,
 		 "<div class=\"tools\"><input id=\"search\" type=\"search\" "
-		 "placeholder=\"find a name or an operator\" aria-label=\"find\">"
+		 "placeholder=\"name, operator, rule\" aria-label=\"find\">"
 		 "<output id=\"found\"></output>"
 		 "<button id=\"previous\" aria-label=\"previous match\">↑</button>"
 		 "<button id=\"next\" aria-label=\"next match\">↓</button>"

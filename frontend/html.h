@@ -61,7 +61,7 @@ struct box {
 	const char *via;   /* rewrites that made what is in it, "a, b"; NULL: the importer */
 	const char *notes; /* constants that it reads, "W 64×192"; "" */
 	const char *far;   /* inputs that come from too far for a line; "" */
-	uint32_t n_parts;  /* operations */
+	uint32_t n_parts, n_work; /* operations, and those that are no movement */
 	uint32_t first, last; /* of them, see drawing.next; NONE: no operation */
 	unsigned marks;
 	uint32_t row;

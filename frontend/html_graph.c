@@ -82,6 +82,7 @@ static void add_part(struct drawing *d, uint32_t number, const struct node *n)
 		d->next[box->last] = n->id;
 	box->last = n->id;
 	box->n_parts++;
+	box->n_work += kind_of(n) != BOX_movement;
 	d->box_of[n->id] = number;
 	if (!box->main || kind_of(n) >= box->kind) {
 		box->main = n;

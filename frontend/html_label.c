@@ -149,13 +149,25 @@ static const char *constant_text(const struct drawing *d, const struct node *n)
 	return text.n ? text.text : "scalar";
 }
 
+/* A number among several operations belongs to the formula of an operator, such as the 1 of a
+ * sigmoid. */
+static bool is_told(const struct drawing *d, const struct box *box, const struct node *operand)
+{
+	if (!d->is_note[operand->id] || node_is_absent(operand))
+		return false;
+	while (operand->n_in && d->is_note[operand->in[0]->id])
+		operand = operand->in[0];
+	return box->kind == BOX_norm || box->n_work < 2 ||
+	       type_fixed_count(&operand->type) != 1;
+}
+
 static const char *notes_of(const struct drawing *d, const struct box *box)
 {
 	struct words words = {.n = 0};
 	for (uint32_t id = box->first; id != NONE && !words.more; id = d->next[id]) {
 		const struct node *n = d->g->nodes[id];
 		for (uint32_t k = 0; k < n->n_in; k++)
-			if (d->is_note[n->in[k]->id] && !node_is_absent(n->in[k]))
+			if (is_told(d, box, n->in[k]))
 				add_word(&words, arena_printf(d->arena, "%s%s", role_of(n, k),
 							      constant_text(d, n->in[k])));
 	}

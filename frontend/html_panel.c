@@ -145,39 +145,45 @@ static const struct box **norms_of(const struct drawing *d, uint32_t n_sources)
 }
 
 /* "RMSNorm γ β" */
-static void put_norm(struct page_text *to, const struct diag *diag, const struct box *box)
+static const char *norm_text(const struct page *page, const struct box *box)
 {
 	const struct attr_norm *attr = box->main->attr.norm;
-	page_printf(to, "%s%s%s", norm_name(diag, box->main), attr->gamma ? " γ" : "",
-		    attr->beta ? " β" : "");
+	return arena_printf(page->compile->context.arena, "%s%s%s",
+			    norm_name(&page->compile->diag, box->main), attr->gamma ? " γ" : "",
+			    attr->beta ? " β" : "");
+}
+
+/* What became of a source that is a norm on one side at least; the other one may be NULL. */
+static void put_change(struct page_text *to, const struct page *page, const struct box *before,
+		       const struct box *after)
+{
+	uint32_t source = before ? before->source : after->source;
+	uint32_t left = page->after->by_source[source];
+	const char *was = before ? norm_text(page, before) : "spelt out";
+	const char *is = after		? norm_text(page, after)
+			 : left == NONE ? "nothing"
+					: page->after->boxes[left].title;
+	bool missed = before && before->marks & MARK_MISSED;
+	page_printf(to, "<li class=\"%s\">", missed ? "missed" : "done");
+	put_reference(to, page, source);
+	page_put(to, "<br><span class=\"change\">");
+	page_escape(to, was, PAGE_NAME);
+	page_put(to, strcmp(was, is) ? " → " : ", as before");
+	page_escape(to, strcmp(was, is) ? is : "", PAGE_NAME);
+	page_put(to, "</span></li>\n");
 }
 
 static void put_norms(struct page_text *to, const struct page *page)
 {
-	const struct diag *diag = &page->compile->diag;
-	const struct box **before = norms_of(page->before, diag->n_sources);
-	const struct box **after = norms_of(page->after, diag->n_sources);
-	uint32_t n = 0;
-	for (uint32_t i = 1; i < diag->n_sources; i++)
+	uint32_t n_sources = page->compile->diag.n_sources, n = 0;
+	const struct box **before = norms_of(page->before, n_sources);
+	const struct box **after = norms_of(page->after, n_sources);
+	for (uint32_t i = 1; i < n_sources; i++)
 		n += before[i] || after[i];
-	page_printf(to, "<details open id=\"norms\"><summary>Norms <b>%u</b></summary><ol>\n", n);
-	for (uint32_t i = 1; i < diag->n_sources; i++) {
-		if (!before[i] && !after[i])
-			continue;
-		page_put(to, "<li>");
-		put_reference(to, page, i);
-		page_put(to, "<br><span class=\"change\">");
-		if (before[i])
-			put_norm(to, diag, before[i]);
-		else
-			page_put(to, "spelt out");
-		page_put(to, " → ");
-		if (after[i])
-			put_norm(to, diag, after[i]);
-		else
-			page_put(to, page->after->by_source[i] == NONE ? "gone" : "no norm");
-		page_put(to, "</span></li>\n");
-	}
+	page_printf(to, "<details open><summary>Norms <b>%u</b></summary><ol>\n", n);
+	for (uint32_t i = 1; i < n_sources; i++)
+		if (before[i] || after[i])
+			put_change(to, page, before[i], after[i]);
 	page_put(to, "</ol></details>\n");
 }
 

@@ -164,7 +164,7 @@ void page_svg(struct page_text *to, const struct drawing *d)
 		    "<svg id=\"%s\" class=\"graph\" role=\"img\" aria-label=\"the graph %s the "
 		    "rewrites\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\">\n"
 		    "<defs><marker id=\"tip-%c\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" "
-		    "markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path class=\"tip\" "
+		    "markerWidth=\"9\" markerHeight=\"9\" markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path class=\"tip\" "
 		    "d=\"M0 0L8 4L0 8z\"/></marker></defs>\n"
 		    "<g class=\"links\" marker-end=\"url(#tip-%c)\">\n",
 		    before ? "before" : "after", before ? "before" : "after", d->width, height,

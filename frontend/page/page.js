@@ -208,13 +208,18 @@
 	/* As large as fits, if that can be read. */
 	const room = Math.min(...graphs.map((svg, i) => svg.parentElement.clientWidth / sizes[i][0]));
 	const fits = steps.findLastIndex((step) => step <= Math.min(room, 1));
-	resize(Math.max(fits, steps.indexOf(0.65)));
+	resize(Math.max(fits, steps.indexOf(0.8)));
 	for (const pane of Object.values(panes)) {
 		pane.scrollLeft = (pane.scrollWidth - pane.clientWidth) / 2;
 		pane.scrollTop = 0;
 	}
-	const start = location.hash && document.getElementById(location.hash.slice(1));
-	if (start && start.matches("g.box"))
-		goTo(start);
+	/* After the browser's own jump to an address such as page.html#b12. */
+	const jump = () => {
+		const box = location.hash && document.getElementById(location.hash.slice(1));
+		if (box && box.matches("g.box"))
+			goTo(box);
+	};
+	addEventListener("load", () => requestAnimationFrame(jump));
+	addEventListener("hashchange", jump);
 	document.documentElement.dataset.ready = "1";
 })();
