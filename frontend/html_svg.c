@@ -83,15 +83,20 @@ static void put_classes(struct page_text *to, const struct box *box)
 			page_printf(to, " %s", marks[i]);
 }
 
-/* A sign besides the colour. */
-static void put_sign(struct page_text *to, const struct box *box)
+/* Signs besides the colour. */
+static void put_signs(struct page_text *to, const struct box *box)
 {
-	const char *sign = box->marks & MARK_MISSED ? "✗" : box->marks & MARK_DONE ? "✓" : NULL;
-	if (sign)
+	int x = BOX_WIDTH - 13;
+	for (unsigned mark = MARK_MISSED; mark; mark = mark == MARK_MISSED ? MARK_DONE : 0) {
+		if (!(box->marks & mark))
+			continue;
 		page_printf(to,
-			    "<circle class=\"sign\" cx=\"%d\" cy=\"13\" r=\"8\"/>"
-			    "<text class=\"sign\" x=\"%d\" y=\"17\">%s</text>",
-			    BOX_WIDTH - 13, BOX_WIDTH - 13, sign);
+			    "<g class=\"sign %s\" transform=\"translate(%d 13)\"><circle "
+			    "r=\"8\"/><text y=\"4\">%s</text></g>",
+			    mark == MARK_DONE ? "done" : "missed", x,
+			    mark == MARK_DONE ? "✓" : "✗");
+		x -= 19;
+	}
 }
 
 static void put_lines(struct page_text *to, const struct drawing *d, const struct box *box)
@@ -127,7 +132,7 @@ static void put_box(struct page_text *to, const struct drawing *d, uint32_t numb
 		    "<rect class=\"kind\" width=\"6\" height=\"%d\" rx=\"3\"/>",
 		    BOX_WIDTH, BOX_HEIGHT, BOX_HEIGHT);
 	put_lines(to, d, box);
-	put_sign(to, box);
+	put_signs(to, box);
 	if (*box->far) {
 		page_put(to, "<text class=\"far\" x=\"6\" y=\"-4\">⇠ ");
 		put_tail(to, box->far, LINE_COLUMNS);

@@ -210,7 +210,11 @@
 	const fits = steps.findLastIndex((step) => step <= Math.min(room, 1));
 	resize(Math.max(fits, steps.indexOf(0.8)));
 	for (const pane of Object.values(panes)) {
+		const first = pane.querySelector("g.box");
 		pane.scrollLeft = (pane.scrollWidth - pane.clientWidth) / 2;
+		const at = first && first.getBoundingClientRect(), view = pane.getBoundingClientRect();
+		if (at && (at.left < view.left || at.right > view.right))
+			into(pane, first);
 		pane.scrollTop = 0;
 	}
 	/* After the browser's own jump to an address such as page.html#b12. */
