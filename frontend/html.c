@@ -45,15 +45,14 @@ static void put_legend(struct page_text *to)
 /* Shown by the script, which they need. */
 static void put_tools(struct page_text *to)
 {
-	page_put(to,
-		 "<div class=\"tools\"><input id=\"search\" type=\"search\" "
-		 "placeholder=\"name, operator, rule\" aria-label=\"find\">"
-		 "<output id=\"found\"></output>"
-		 "<button id=\"previous\" aria-label=\"previous match\">↑</button>"
-		 "<button id=\"next\" aria-label=\"next match\">↓</button>"
-		 "<button id=\"smaller\" aria-label=\"smaller\">−</button>"
-		 "<output id=\"zoom\">100 %</output>"
-		 "<button id=\"larger\" aria-label=\"larger\">+</button></div>\n");
+	page_put(to, "<div class=\"tools\"><input id=\"search\" type=\"search\" "
+		     "placeholder=\"name, operator, rule\" aria-label=\"find\">"
+		     "<output id=\"found\"></output>"
+		     "<button id=\"previous\" aria-label=\"previous match\">↑</button>"
+		     "<button id=\"next\" aria-label=\"next match\">↓</button>"
+		     "<button id=\"smaller\" aria-label=\"smaller\">−</button>"
+		     "<output id=\"zoom\">100 %</output>"
+		     "<button id=\"larger\" aria-label=\"larger\">+</button></div>\n");
 }
 
 static void put_side(struct page_text *to, const struct drawing *d, const char *heading)

@@ -1,4 +1,4 @@
-/* A compile call as a page: its graph before and after the rewrites, side by side, with the remarks.
+/* A compile call as a page: its graph before and after the rewrites, with the remarks.
  *
  *	graphs -> drawing_new (html_graph.c): boxes and links -> marks_set (html_mark.c): what the
  *	rewrites did to each -> drawing_align (html_layer.c): rows -> drawing_place (html_place.c):
@@ -36,9 +36,10 @@ enum { PAGE_MAX_FINDINGS = 20000 };
 
 /* X(name, text) in the order of who names a box that holds several. */
 #define BOX_KIND_LIST(X)                                                                           \
-	X(port, "input, output") X(movement, "movement") X(elementwise, "elementwise")             \
-	X(other, "other") X(reduction, "reduction") X(product, "product")                          \
-	X(convolution, "convolution") X(norm, "norm")
+	X(port, "input, output")                                                                   \
+	X(movement, "movement") X(elementwise, "elementwise") X(other, "other")                    \
+			X(reduction, "reduction") X(product, "product")                            \
+					X(convolution, "convolution") X(norm, "norm")
 #define X(name, text) BOX_##name,
 enum box_kind { BOX_KIND_LIST(X) BOX_KINDS };
 #undef X
@@ -54,15 +55,15 @@ enum mark {
 
 struct box {
 	enum box_kind kind;
-	uint32_t source; /* 0: none */
-	const struct node *main; /* names the box; NULL: an output of the graph */
+	uint32_t source;	   /* 0: none */
+	const struct node *main;   /* names the box; NULL: an output of the graph */
 	const struct node *result; /* the last that others read; for an output, what it is */
 	const char *title, *name;
-	const char *via;   /* rewrites that made what is in it, "a, b"; NULL: the importer */
-	const char *notes; /* constants that it reads, "W 64×192"; "" */
-	const char *far;   /* inputs that come from too far for a line; "" */
+	const char *via;	  /* rewrites that made what is in it, "a, b"; NULL: the importer */
+	const char *notes;	  /* constants that it reads, "W 64×192"; "" */
+	const char *far;	  /* inputs that come from too far for a line; "" */
 	uint32_t n_parts, n_work; /* operations, and those that are no movement */
-	uint32_t first, last; /* of them, see drawing.next; NONE: no operation */
+	uint32_t first, last;	  /* of them, see drawing.next; NONE: no operation */
 	unsigned marks;
 	uint32_t row;
 	double x; /* middle */
@@ -79,16 +80,16 @@ struct link {
 struct drawing {
 	const struct graph *g;
 	struct arena *arena;
-	char side; /* 'b' before, 'a' after: begins the names of elements */
+	char side;	   /* 'b' before, 'a' after: begins the names of elements */
 	struct box *boxes; /* links lead from lower to higher ones */
 	uint32_t n_boxes;
 	struct link *links;
 	uint32_t n_links;
-	uint32_t *box_of; /* by node: its box; NONE: a constant, dead, or left out */
-	uint32_t *next;	  /* by node: the next of the same box, NONE at the end */
+	uint32_t *box_of;    /* by node: its box; NONE: a constant, dead, or left out */
+	uint32_t *next;	     /* by node: the next of the same box, NONE at the end */
 	bool *is_note;	     /* by node: a constant, or one in another shape */
-	uint32_t *by_source; /* the first box of a source, also of nodes in its sub-graphs; or NONE */
-	uint32_t omitted; /* operations beyond the limit on boxes */
+	uint32_t *by_source; /* its first box; for nodes in a sub-graph that of the if or loop */
+	uint32_t omitted;    /* operations beyond the limit on boxes */
 	uint32_t n_rows;
 	double *bend; /* x of the points of links */
 	double width;

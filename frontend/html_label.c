@@ -90,8 +90,8 @@ static const char *name_operations(const struct drawing *d, const struct box *bo
 		const struct node *n = d->g->nodes[id];
 		bool view = op_info[n->op].kind == KIND_view || op_info[n->op].kind == KIND_tuple;
 		if (!view || box->kind == BOX_movement)
-			add_word(&words, n->op == OP_call ? n->attr.call->name
-							  : op_info[n->op].name);
+			add_word(&words,
+				 n->op == OP_call ? n->attr.call->name : op_info[n->op].name);
 	}
 	return join(d->arena, &words, " + ");
 }
@@ -157,8 +157,7 @@ static bool is_told(const struct drawing *d, const struct box *box, const struct
 		return false;
 	while (operand->n_in && d->is_note[operand->in[0]->id])
 		operand = operand->in[0];
-	return box->kind == BOX_norm || box->n_work < 2 ||
-	       type_fixed_count(&operand->type) != 1;
+	return box->kind == BOX_norm || box->n_work < 2 || type_fixed_count(&operand->type) != 1;
 }
 
 static const char *notes_of(const struct drawing *d, const struct box *box)

@@ -16,8 +16,8 @@ static void set_rows(struct drawing *d, const struct drawing *other)
 	uint32_t link = 0;
 	for (uint32_t i = 0; i < d->n_boxes; i++) {
 		struct box *box = &d->boxes[i];
-		uint32_t row = 0, partner = box->source && other ? other->by_source[box->source]
-								 : NONE;
+		uint32_t row = 0,
+			 partner = box->source && other ? other->by_source[box->source] : NONE;
 		/* of several boxes of a source the first one is beside its partner */
 		if (partner != NONE && d->by_source[box->source] == i)
 			row = other->boxes[partner].row;
@@ -80,10 +80,9 @@ static void note_far(struct drawing *d)
 		struct box *to = &d->boxes[link->to];
 		const struct box *from = &d->boxes[link->from];
 		if (link->far && strlen(to->far) < PAGE_NAME)
-			to->far = arena_printf(d->arena, "%s%s%.100s", to->far,
-					       *to->far ? " · " : "",
-					       from->name && *from->name ? from->name
-									 : from->title);
+			to->far = arena_printf(
+					d->arena, "%s%s%.100s", to->far, *to->far ? " · " : "",
+					from->name && *from->name ? from->name : from->title);
 	}
 }
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ORDER_SWEEPS = 8, PLACE_SWEEPS = 14, STRAIGHT_ROUNDS = 10, BEND_WIDTH = 12 };
+enum { ORDER_SWEEPS = 8, PLACE_SWEEPS = 14, STRAIGHT_ROUNDS = 16, BEND_WIDTH = 12 };
 
 /* What a row's points are drawn to: their neighbours above, below, or their chains. */
 enum { ABOVE = 1, BELOW = 2, CHAIN = 4 };
@@ -28,8 +28,9 @@ struct point {
 };
 
 struct chain {
-	double x, sum; /* the mean of its points, and the sum while that is calculated */
-	uint32_t n;
+	double x;
+	uint32_t n, moved; /* points; those that `sum` is of */
+	double sum;
 };
 
 /* A run of points that stand as close as they may. */
@@ -163,7 +164,8 @@ static double half_width(const struct grid *grid, const struct point *p)
 }
 
 /* Where the point would like to be, and how much: links shall be straight, long ones first. */
-static double wish_of(const struct grid *grid, const struct point *p, unsigned sides, double *weight)
+static double wish_of(const struct grid *grid, const struct point *p, unsigned sides,
+		      double *weight)
 {
 	double sum = p->x * 0.05;
 	*weight = 0.05;
@@ -274,14 +276,21 @@ static void chain_row(struct grid *grid, uint32_t row)
 	}
 }
 
-static void average_chains(struct grid *grid)
+/* Moves the chains to where their points are; to those that had to leave them, if there are any. */
+static void move_chains(struct grid *grid, bool moved_only)
 {
 	for (uint32_t i = 0; i < grid->n_chains; i++)
-		grid->chains[i].sum = 0;
-	for (uint32_t i = 0; i < grid->n_points; i++)
-		grid->chains[grid->points[i].chain].sum += grid->points[i].x;
+		grid->chains[i].sum = grid->chains[i].moved = 0;
+	for (uint32_t i = 0; i < grid->n_points; i++) {
+		struct chain *chain = &grid->chains[grid->points[i].chain];
+		if (moved_only && fabs(grid->points[i].x - chain->x) < 0.1)
+			continue;
+		chain->sum += grid->points[i].x;
+		chain->moved++;
+	}
 	for (uint32_t i = 0; i < grid->n_chains; i++)
-		grid->chains[i].x = grid->chains[i].sum / grid->chains[i].n;
+		if (grid->chains[i].moved)
+			grid->chains[i].x = grid->chains[i].sum / grid->chains[i].moved;
 }
 
 /* In the last round points may stand a little closer, so that small corrections are not needed. */
@@ -293,7 +302,7 @@ static void straighten(struct grid *grid)
 	for (uint32_t r = 0; r < n_rows; r++)
 		chain_row(grid, r);
 	for (int round = 0; round < STRAIGHT_ROUNDS; round++) {
-		average_chains(grid);
+		move_chains(grid, round > 0);
 		if (round + 1 == STRAIGHT_ROUNDS)
 			grid->gap = BOX_GAP / 2;
 		for (uint32_t r = 0; r < n_rows; r++)
@@ -334,8 +343,8 @@ void drawing_place(struct drawing *d)
 		for (uint32_t r = 0; r < d->n_rows; r++)
 			place_row(grid, sweep % 2 ? d->n_rows - 1 - r : r,
 				  sweep + 2 >= PLACE_SWEEPS ? ABOVE | BELOW
-				  : sweep % 2		      ? BELOW
-							      : ABOVE);
+				  : sweep % 2		    ? BELOW
+							    : ABOVE);
 	straighten(grid);
 	finish(grid);
 }

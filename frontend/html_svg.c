@@ -150,7 +150,8 @@ static void put_link(struct page_text *to, const struct drawing *d, const struct
 	page_printf(to, "<path data-from=\"%u\" data-to=\"%u\" d=\"M%.0f %.0f", link->from,
 		    link->to, x, top_of(from->row) + BOX_HEIGHT);
 	for (uint32_t row = from->row + 1; row <= reader->row; row++) {
-		double next = row == reader->row ? reader->x : d->bend[link->first + row - from->row - 1];
+		double next = row == reader->row ? reader->x
+						 : d->bend[link->first + row - from->row - 1];
 		double bottom = top_of(row - 1) + BOX_HEIGHT, top = top_of(row) - TIP;
 		if (fabs(next - x) < 0.5)
 			continue;
@@ -169,7 +170,8 @@ void page_svg(struct page_text *to, const struct drawing *d)
 		    "<svg id=\"%s\" class=\"graph\" role=\"img\" aria-label=\"the graph %s the "
 		    "rewrites\" viewBox=\"0 0 %.0f %.0f\" width=\"%.0f\" height=\"%.0f\">\n"
 		    "<defs><marker id=\"tip-%c\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" "
-		    "markerWidth=\"9\" markerHeight=\"9\" markerUnits=\"userSpaceOnUse\" orient=\"auto\"><path class=\"tip\" "
+		    "markerWidth=\"9\" markerHeight=\"9\" markerUnits=\"userSpaceOnUse\" "
+		    "orient=\"auto\"><path class=\"tip\" "
 		    "d=\"M0 0L8 4L0 8z\"/></marker></defs>\n"
 		    "<g class=\"links\" marker-end=\"url(#tip-%c)\">\n",
 		    before ? "before" : "after", before ? "before" : "after", d->width, height,

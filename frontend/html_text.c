@@ -67,7 +67,8 @@ static uint32_t decode(const char *s, size_t *length)
 			return 0xfffd;
 		letter = letter << 6 | (p[i] & 0x3f);
 	}
-	if (!n || p[0] > 0xf4 || letter < least[n] || letter > 0x10ffff || (letter & ~0x7ffu) == 0xd800)
+	if (!n || p[0] > 0xf4 || letter < least[n] || letter > 0x10ffff ||
+	    (letter & ~0x7ffu) == 0xd800)
 		return 0xfffd;
 	*length = n;
 	return letter;

@@ -13,7 +13,7 @@ enum { PAGE_BYTES = 24 << 20 };
 
 /* ---- models ---- */
 
-/* LayerNorm over the last axis of f32[N,3], then a product; `name` is that of all nodes and values. */
+/* LayerNorm over the last axis of f32[N,3], then a product; `name` is in all names. */
 static void make_norm_model(struct bytes *model, const char *name)
 {
 	static const float ones[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1}, betas[3] = {0, 1, 2};
@@ -154,8 +154,8 @@ static void check_elements(const char *page)
 /* Nothing comes from elsewhere. */
 static void check_alone(const char *page)
 {
-	static const char *const ways[] = {"http:", "https:", " src=", "@import", "url(h",
-					   "<link", "<img", "<iframe"};
+	static const char *const ways[] = {"http:", "https:", " src=", "@import",
+					   "url(h", "<link",  "<img",  "<iframe"};
 	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
 		if (strstr(page, ways[i]))
 			fail_msg("the page has '%s'", ways[i]);
@@ -302,8 +302,9 @@ static void test_refused(void **state)
 int main(void)
 {
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, place_new, place_free)
-	const struct CMUnitTest tests[] = {PLACE_TEST(test_page),	   PLACE_TEST(test_remarks),
-					   PLACE_TEST(test_missed),	   PLACE_TEST(test_limit),
-					   PLACE_TEST(test_hostile_names), PLACE_TEST(test_refused)};
+	const struct CMUnitTest tests[] = {
+			PLACE_TEST(test_page),		PLACE_TEST(test_remarks),
+			PLACE_TEST(test_missed),	PLACE_TEST(test_limit),
+			PLACE_TEST(test_hostile_names), PLACE_TEST(test_refused)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

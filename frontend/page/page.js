@@ -205,10 +205,10 @@
 	document.getElementById("smaller").addEventListener("click", () => resize(zoom - 1));
 	document.getElementById("larger").addEventListener("click", () => resize(zoom + 1));
 
-	/* As large as fits, if that can be read. */
+	/* All of the width if that can be read. */
 	const room = Math.min(...graphs.map((svg, i) => svg.parentElement.clientWidth / sizes[i][0]));
 	const fits = steps.findLastIndex((step) => step <= Math.min(room, 1));
-	resize(Math.max(fits, steps.indexOf(0.8)));
+	resize(steps[fits] >= 0.65 ? fits : steps.indexOf(0.8));
 	for (const pane of Object.values(panes)) {
 		const first = pane.querySelector("g.box");
 		pane.scrollLeft = (pane.scrollWidth - pane.clientWidth) / 2;
