@@ -184,6 +184,9 @@ static bool write_page(struct compile *c, const struct settings *s)
 	if (is_same_file(s->html, path))
 		return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
 				  "--html %s would overwrite the model", s->html);
+	if (s->remarks && !strcmp(s->remarks, s->html))
+		return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+				  "--html and --remarks would both write %s", s->html);
 	return page_write(c, slash ? slash + 1 : path, s->html);
 }
 

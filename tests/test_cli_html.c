@@ -293,6 +293,10 @@ static void test_refused(void **state)
 	assert_says(place->err, "--html ./m.onnx would overwrite the model");
 	assert_int_equal(read_file(place, "m.onnx", same, sizeof same), model.n);
 	assert_memory_equal(same, model.data, model.n);
+	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--html", "page.html",
+				   "--remarks=page.html"),
+			 2);
+	assert_says(place->err, "--html and --remarks would both write page.html");
 	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--html", "none/page.html"), 5);
 	assert_int_equal(run_normc(place, "inspect", "none.onnx", "--html", "page.html"), 5);
 	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "m.o", "--html", "p"), 2);
