@@ -126,7 +126,7 @@ struct findings {
 	uint32_t n;
 };
 struct findings *findings_new(struct compile *c);
-/* Whether a rule only tidies: those of rules.def and the order of views. */
+/* Whether a rule only tidies: those of rules.def, and the order of views and lowering of norms. */
 bool rule_tidies(const char *rule);
 void marks_set(struct drawing *before, struct drawing *after, const struct findings *findings);
 

@@ -11,7 +11,7 @@ bool rule_tidies(const char *rule)
 	for (uint32_t i = 0; i < n_rules; i++)
 		if (!strcmp(rules[i].name, rule))
 			return true;
-	return !strcmp(rule, "sink");
+	return !strcmp(rule, "sink") || !strcmp(rule, "given");
 }
 
 /* ---- findings ---- */
