@@ -25,7 +25,7 @@ struct verification {
 	struct compile *before, *other; /* other NULL: the same model */
 	const struct graph *after;	/* what runs, as imported or rewritten */
 	struct runner runner;
-	const char *folder;	 /* for the compiler's files, in silence; NULL: messages on stderr */
+	const char *folder; /* for the compiler's files, in silence; NULL: messages on stderr */
 	struct verdict *verdict; /* of a case in a folder, else NULL */
 	struct normc_error error;
 	struct reduction reduction;
@@ -439,9 +439,7 @@ static enum normc_status tell(const struct verification *v)
 	if (v->reduced)
 		printf("reduced: %s\n", v->reduced);
 	enum normc_status status = s->report ? report_write(&file, r) : NORMC_OK;
-	return status                              ? status
-	       : verify_count(r, VERIFY_FAILED) ? NORMC_DIFFERENT
-						   : NORMC_OK;
+	return status ? status : verify_count(r, VERIFY_FAILED) ? NORMC_DIFFERENT : NORMC_OK;
 }
 
 /* With both calls begun: runs all lanes. */

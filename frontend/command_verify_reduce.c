@@ -1,5 +1,5 @@
-/* normc verify --reduce DIR: a small failing model, before and after, with its inputs and the command
- * that shows the failure. */
+/* normc verify --reduce DIR: a small failing model, before and after, with its inputs and the
+ * command that shows the failure. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdlib.h>

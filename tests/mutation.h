@@ -1,8 +1,8 @@
 /* Mutations: ways in which a rewrite may be wrong, each applied to one node of a rewritten graph.
  *
  * A constant that a pass computed keeps what it stands for modulo a prime; a mutated one stands for
- * the mutated number, so that a mutation is not noticed by a lost residue.  A mutation that does not
- * fit its node returns NULL.
+ * the mutated number, so that a mutation is not noticed by a lost residue.  A mutation that does
+ * not fit its node returns NULL.
  */
 #ifndef NORMC_TEST_MUTATION_H
 #define NORMC_TEST_MUTATION_H
@@ -371,7 +371,7 @@ static inline struct node *groups_ignored(const struct place_of *p)
 	return build_conv(p->to, build_slice(p->to, p->in[0], 1, range), p->in[1], &a);
 }
 
-/* A shift before a padded convolution becomes a bias behind it, as if the border were shifted too. */
+/* A shift before a padded convolution becomes a bias behind it, as if the border had it too. */
 static inline struct node *naive_border(const struct place_of *p)
 {
 	if (p->old->op != OP_conv || p->in[0]->op != OP_add || !constant_of(p->in[0]->in[1]))
@@ -387,14 +387,18 @@ static inline struct node *naive_border(const struct place_of *p)
 		inside.before[i] = inside.after[i] = dim_const(p->to->context->dims, 0);
 	if (!dim_is(dim[0], 1) || dim[1] != p->in[0]->type.dim[1])
 		return NULL;
-	struct node *bias = build_conv(p->to, build_broadcast(p->to, shift, r, dim), p->in[1], &inside);
+	struct node *bias =
+			build_conv(p->to, build_broadcast(p->to, shift, r, dim), p->in[1], &inside);
 	struct node *y = build_conv(p->to, p->in[0]->in[0], p->in[1], p->old->attr.conv);
 	return build_binary(p->to, OP_add, y, bias);
 }
 
 /* ---- the table ---- */
 
-#define MUTATION(name) {#name, name}
+#define MUTATION(name)                                                                             \
+	{                                                                                          \
+#name, name                                                                        \
+	}
 static const struct mutation {
 	const char *name;
 	mutation_function *apply;

@@ -99,8 +99,8 @@ static void test_reduce(void **state)
 	write_model(place, "b.onnx", "Add");
 	assert_int_equal(run_normc(place, "verify", "a.onnx", "a.onnx", "--reduce", "small"), 0);
 	assert_int_equal(read_file(place, "small/README.txt", text, sizeof text), -1);
-	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--reduce", "small", "--dim",
-				   "N=2"),
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--reduce", "small",
+				   "--dim", "N=2"),
 			 1);
 	assert_says(place->out, "reduced: 1 nodes in 'small'\n");
 	assert_true(read_file(place, "small/README.txt", text, sizeof text) > 0);

@@ -75,7 +75,8 @@ static struct node *norm_conv_padded(struct graph *g)
 static struct node *residual_convs(struct graph *g)
 {
 	struct node *x = image(g, 3);
-	struct node *y = relu(g, part_batch_norm(g, part_conv(g, x, (struct part_conv){3, 3, 1, 1})));
+	struct node *y = relu(g,
+			      part_batch_norm(g, part_conv(g, x, (struct part_conv){3, 3, 1, 1})));
 	y = part_batch_norm(g, part_conv(g, y, (struct part_conv){3, 3, 1, 1}));
 	return relu(g, part_add(g, x, y));
 }
@@ -236,7 +237,8 @@ static struct node *pooled(struct graph *g)
 		attr.stride[i] = attr.dilation[i] = 1;
 		attr.before[i] = attr.after[i] = dim_const(g->context->dims, 0);
 	}
-	struct node *y = part_batch_norm(g, part_conv(g, image(g, 2), (struct part_conv){3, 1, 0, 1}));
+	struct node *y = part_batch_norm(g,
+					 part_conv(g, image(g, 2), (struct part_conv){3, 1, 0, 1}));
 	struct node *sum = build_pool(g, OP_pool_sum, y, &attr);
 	return part_add(g, part_mul(g, sum, number(g, 0.25)), build_pool(g, OP_pool_max, y, &attr));
 }
@@ -283,7 +285,8 @@ static struct node *greatest(struct graph *g)
 	struct node *n = part_norm(g, rows(g), (struct part_norm){true, true, false});
 	struct node *h = part_linear(g, n, 4);
 	struct node *most = build_reduce(g, OP_reduce_max, h, 4, true);
-	return build_binary(g, OP_sub, h, part_add(g, most, build_reduce(g, OP_reduce_sum, h, 4, true)));
+	return build_binary(g, OP_sub, h,
+			    part_add(g, most, build_reduce(g, OP_reduce_sum, h, 4, true)));
 }
 
 static const struct base {
@@ -343,7 +346,8 @@ static void make_inputs(struct subject *s)
 		assert_true(eval_bounds(s->before, how, s->in[data], s->want[data]));
 	}
 	for (int i = 0; i < TRIALS; i++) {
-		struct verify_request request = {DATA_NORMAL, 100 + (uint64_t)i, extents, 100, arena};
+		struct verify_request request = {DATA_NORMAL, 100 + (uint64_t)i, extents, 100,
+						 arena};
 		assert_true(verify_inputs(s->before, &request, symbols, s->trial[i]));
 	}
 }
@@ -387,8 +391,8 @@ static bool differs(const struct subject *s, const struct graph *mutated)
 		for (int64_t k = 0; k < a[0].count; k++)
 			greatest_value = fmax(greatest_value, fabs(a[0].f[k]));
 		for (int64_t k = 0; k < a[0].count; k++)
-			differs = differs || !(test_distance(a[0].f[k], b[0].f[k]) <=
-					       1e-10 * greatest_value);
+			differs = differs ||
+				  !(test_distance(a[0].f[k], b[0].f[k]) <= 1e-10 * greatest_value);
 		arena_close(arena);
 	}
 	return differs;

@@ -190,6 +190,7 @@ static void test_equal(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_equal), cmocka_unit_test(test_mistakes)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_equal),
+					   cmocka_unit_test(test_mistakes)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

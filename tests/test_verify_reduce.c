@@ -10,8 +10,8 @@ static struct node *layers(struct graph *g, struct node *(*odd)(struct graph *g,
 {
 	struct node *x = part_input(g, "x", SHAPE(2, FEATURES)), *first = x;
 	for (int i = 0; i < LAYERS; i++) {
-		struct node *h = part_linear(g, part_norm(g, x, (struct part_norm){true, true, true}),
-					     FEATURES);
+		struct node *h = part_linear(
+				g, part_norm(g, x, (struct part_norm){true, true, true}), FEATURES);
 		x = part_add(g, x, build_unary(g, OP_tanh, h));
 		if (i == 2)
 			x = odd(g, x);

@@ -77,11 +77,8 @@ static struct verify_report check(struct bench *b, pass_function *pass, bool exa
 	PUSH(b->context.arena, log.steps, log.n_steps, step);
 	struct eval_request how = {EVAL_EXACT, NULL, b->context.arena};
 	assert_true(eval_bounds(b->graph, how, &in, want));
-	struct verify_chain chain = {.before = b->graph,
-				     .log = &log,
-				     .in = &in,
-				     .want = want,
-				     .again = pass};
+	struct verify_chain chain = {
+			.before = b->graph, .log = &log, .in = &in, .want = want, .again = pass};
 	assert_true(verify_rewrites(&report, &chain));
 	assert_null(chain.arena);
 	assert_int_equal(report.n_cases, DIFFERENCES);
@@ -166,9 +163,7 @@ static void test_limit(void **state)
 	static const struct {
 		const char *pass;
 		struct node *(*make)(struct graph *g);
-	} cases[] = {{"fold_norm", two_convs},
-		     {"absorb", two_layers},
-		     {"simplify", two_views}};
+	} cases[] = {{"fold_norm", two_convs}, {"absorb", two_layers}, {"simplify", two_views}};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		void *opened;
