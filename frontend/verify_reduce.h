@@ -1,9 +1,9 @@
 /* The smallest part of a graph on which a rewrite goes wrong: `normc verify --reduce`.
  *
  * A part is one node as the output, with some of its ancestors as inputs, which take the values
- * that they had in the whole graph.  Parts are rewritten and compared anew, so that what is found fails
- * by itself.  This is delta debugging (Zeller and Hildebrandt 2002) with the cuts that a graph has:
- * greedy, so that no single further cut fails, but other, smaller parts may exist.
+ * that they had in the whole graph.  Parts are rewritten and compared anew, so that what is found
+ * fails by itself.  This is delta debugging (Zeller and Hildebrandt 2002) with the cuts that a
+ * graph has: greedy, so that no single further cut fails, but other, smaller parts may exist.
  *
  * Allocates in the graph's arena.  Not for several threads on one context.
  */
