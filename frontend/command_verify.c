@@ -216,14 +216,6 @@ static bool find_sizes(struct verification *v, struct tensor *in, struct tensor 
 
 /* ---- lanes ---- */
 
-static uint32_t fired(const struct pass_log *log)
-{
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < log->n_remarks; i++)
-		n += !log->remarks[i].missed;
-	return n;
-}
-
 static void not_applicable(struct verification *v, enum verify_lane lane, const char *output,
 			   const char *text)
 {
@@ -275,18 +267,19 @@ static bool rewrites(struct verification *v, const struct tensor *in, const stru
 {
 	const struct graph *g = v->before->imported;
 	int64_t *symbols = arena_new(v->scratch, int64_t, g->context->dims->n_symbols + 1);
-	uint32_t n = fired(&v->log);
-	if (v->other || !n)
+	if (v->other)
 		return true;
 	if (!verify_symbols(g, in, symbols))
 		return false;
-	v->chain = (struct verify_chain){g, &v->log, symbols, in, want, pass_again, NULL};
-	if (verify_work(g, symbols) <= most_algebra)
-		return verify_rewrites(&v->report, &v->chain);
-	not_applicable(v, LANE_REWRITE, "(each)",
-		       arena_printf(v->report.arena,
-				    "the model is too large to look at its %u rewrites singly", n));
-	return true;
+	v->chain = (struct verify_chain){.before = g,
+					 .log = &v->log,
+					 .symbols = symbols,
+					 .in = in,
+					 .want = want,
+					 .again = pass_again};
+	v->chain.by_values = !g->context->exact || verify_work(g, symbols) > most_algebra;
+	v->chain.together = v->chain.by_values && !verify_count(&v->report, VERIFY_FAILED);
+	return verify_rewrites(&v->report, &v->chain);
 }
 
 static bool values(struct verification *v)

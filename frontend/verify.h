@@ -109,6 +109,8 @@ struct verify_chain {
 	const struct pass_log *log;
 	const int64_t *symbols;
 	const struct tensor *in, *want; /* of `before`; outputs as eval_bounds gives them */
+	bool by_values;			/* residues would take too long */
+	bool together; /* the result of all rewrites has been found right already, by values */
 	/* pass_again, to find the one of several rewrites that is wrong */
 	struct graph *(*again)(const char *name, struct graph *g, uint32_t most,
 			       struct pass_log *log);

@@ -201,7 +201,8 @@ struct matrix {
 #ifdef __x86_64__
 __attribute__((target_clones("avx2", "default")))
 #endif
-static void float_row_times_matrix(double *sum, const double *factor, struct matrix m)
+static void
+float_row_times_matrix(double *sum, const double *factor, struct matrix m)
 {
 	int64_t r = 0, n = m.columns;
 	const double *x = &m.tensor->f[m.at];
