@@ -34,7 +34,7 @@ static void add_shifted(struct tensor *out, const struct tensor *part, int shift
 				residue_product((uint64_t)part->i[i] % RESIDUE_PRIME, factor));
 }
 
-/* How residues are written: as sums of digit * 2^(bits k), digits from -2^(bits-1) to 2^(bits-1). */
+/* Residues are sums of digit * 2^(bits k), with digits from -2^(bits-1) to 2^(bits-1). */
 struct limbs {
 	int n, bits;
 };
