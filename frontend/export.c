@@ -212,6 +212,16 @@ static void write_graph(struct export *e)
 
 /* ---- the model ---- */
 
+Onnx__OperatorSetIdProto *export_opset(struct export *e, const char *domain, int32_t version)
+{
+	Onnx__OperatorSetIdProto *opset = arena_new(e->arena, Onnx__OperatorSetIdProto, 1);
+	onnx__operator_set_id_proto__init(opset);
+	opset->domain = text(domain);
+	opset->has_version = 1;
+	opset->version = version;
+	return opset;
+}
+
 /* The version of the file format that came with an opset. */
 static int64_t ir_version(int32_t opset)
 {
@@ -240,14 +250,14 @@ static void write_meta(struct export *e, Onnx__ModelProto *model)
 static Onnx__ModelProto *write_model(struct export *e, const struct model *from)
 {
 	Onnx__ModelProto *model = arena_new(e->arena, Onnx__ModelProto, 1);
-	Onnx__OperatorSetIdProto *opset = arena_new(e->arena, Onnx__OperatorSetIdProto, 1);
 	const Onnx__ModelProto *old = from ? from->proto : NULL;
 	onnx__model_proto__init(model);
-	onnx__operator_set_id_proto__init(opset);
-	opset->domain = text("");
-	opset->has_version = 1;
-	opset->version = e->opset;
-	PUSH(e->arena, model->opset_import, model->n_opset_import, opset);
+	PUSH(e->arena, model->opset_import, model->n_opset_import, export_opset(e, "", e->opset));
+	if (e->functions->n)
+		PUSH(e->arena, model->opset_import, model->n_opset_import,
+		     export_opset(e, EXPORT_DOMAIN, 1));
+	model->functions = e->functions->item;
+	model->n_functions = e->functions->n;
 	model->has_ir_version = 1;
 	model->ir_version = ir_version(e->opset);
 	model->producer_name = text("normc");
@@ -318,7 +328,9 @@ static struct export *export_new(const struct graph *g, int32_t opset, int32_t c
 			     .opset = opset,
 			     .cap = cap,
 			     .wanted = opset,
-			     .taken = names_new(g->context->arena)};
+			     .taken = names_new(g->context->arena),
+			     .functions = arena_new(g->context->arena, struct export_functions,
+						    1)};
 	return open_tables(e, g);
 }
 

@@ -58,7 +58,7 @@ Onnx__NodeProto *export_call_begin(struct export *e, const char *op_type, int32_
 {
 	uint32_t n_in = e->plan->n_in;
 	Onnx__NodeProto *n = export_begin(e, op_type);
-	export_needs(e, opset);
+	export_needs(e, opset, op_type);
 	while (n_in && node_is_absent(e->plan->in[n_in - 1]))
 		n_in--;
 	for (uint32_t k = 0; k < n_in; k++)
@@ -333,7 +333,7 @@ const char *export_call_stft(struct export *e, const struct attr_call *a)
 	bool window = !node_is_absent(e->plan->in[1]);
 	const char *step = export_number(e, NORMC_I64, (double)a->ints[0]);
 	const char *length = export_number(e, NORMC_I64, (double)a->ints[1]);
-	export_needs(e, 17);
+	export_needs(e, 17, "STFT");
 	Onnx__NodeProto *n = export_begin(e, "STFT");
 	export_operand(e, n, export_in(e, 0));
 	export_operand(e, n, step);

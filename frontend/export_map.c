@@ -19,9 +19,9 @@ const char *export_operator(struct export *e)
 const char *export_map(struct export *e)
 {
 	const struct export_way *way = export_way(e->node->op);
-	export_needs(e, way->opset);
+	export_needs(e, way->opset, way->onnx);
 	if (is_small_integer(e->node->type.elem) && e->node->op != OP_where)
-		export_needs(e, 14);
+		export_needs(e, 14, way->onnx);
 	return export_operator(e);
 }
 
@@ -31,19 +31,20 @@ const char *export_neg(struct export *e)
 	if (elem_is_signed(elem))
 		return export_map(e);
 	if (is_small_integer(elem))
-		export_needs(e, 14);
+		export_needs(e, 14, "Sub of small integers");
 	return EMIT(e, "Sub", export_number(e, elem, 0), export_in(e, 0));
 }
 
 /* bool has logical operators, integers have bitwise ones. */
 const char *export_logic(struct export *e)
 {
-	const char *const onnx = export_way(e->node->op)->onnx;
+	const char *onnx = export_way(e->node->op)->onnx;
 	Onnx__NodeProto *n;
 	if (e->node->type.elem == NORMC_BOOL)
 		return export_operator(e);
-	export_needs(e, 18);
-	n = export_begin(e, arena_printf(e->arena, "Bitwise%s", onnx));
+	onnx = arena_printf(e->arena, "Bitwise%s", onnx);
+	export_needs(e, 18, onnx);
+	n = export_begin(e, onnx);
 	for (uint32_t k = 0; k < e->plan->n_in; k++)
 		export_operand(e, n, export_in(e, k));
 	return export_result(e, n);
@@ -82,7 +83,7 @@ const char *export_cast(struct export *e)
 const char *export_bitcast(struct export *e)
 {
 	const char *x = export_in(e, 0);
-	export_needs(e, 26);
+	export_needs(e, 26, "BitCast");
 	Onnx__NodeProto *n = export_begin(e, "BitCast");
 	export_operand(e, n, x);
 	export_int(e, n, "to", e->node->attr.cast->to);

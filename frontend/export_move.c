@@ -92,7 +92,7 @@ const char *export_pad(struct export *e)
 	const struct attr_pad *a = e->node->attr.pad;
 	const char *number = a->mode == PAD_CONSTANT ? export_in(e, 1) : NULL;
 	if (a->mode == PAD_WRAP)
-		export_needs(e, 19);
+		export_needs(e, 19, "padding that wraps around");
 	return export_padded(e, export_in(e, 0), number, a, e->node->type.rank);
 }
 

@@ -105,7 +105,7 @@ static const char *pooled(struct export *e, const char *op_type, const struct at
 		any = any || pads[i];
 	for (uint32_t i = 0; i < count && average; i++)
 		if (w->dilation[i] != 1)
-			export_needs(e, 19);
+			export_needs(e, 19, "AveragePool with dilations");
 	Onnx__NodeProto *n = export_begin(e, op_type);
 	export_operand(e, n, x);
 	export_ints(e, n, "kernel_shape", w->kernel, count);

@@ -18,11 +18,11 @@ bool export_allows(struct export *e, int32_t opset)
 	return true;
 }
 
-bool export_needs(struct export *e, int32_t opset)
+bool export_needs(struct export *e, int32_t opset, const char *what)
 {
 	if (export_allows(e, opset))
 		return true;
-	export_refuse(e, "it needs opset %d; --opset %d allows it", opset, opset);
+	export_refuse(e, "%s needs opset %d; --opset %d allows it", what, opset, opset);
 	return false;
 }
 
@@ -33,21 +33,21 @@ void export_check_elem(struct export *e, enum normc_elem elem)
 	case NORMC_F8E4M3FNUZ:
 	case NORMC_F8E5M2:
 	case NORMC_F8E5M2FNUZ:
-		export_needs(e, 19);
+		export_needs(e, 19, normc_elem_name(elem));
 		break;
 	case NORMC_U4:
 	case NORMC_I4:
-		export_needs(e, 21);
+		export_needs(e, 21, normc_elem_name(elem));
 		break;
 	case NORMC_F4E2M1:
-		export_needs(e, 23);
+		export_needs(e, 23, normc_elem_name(elem));
 		break;
 	case NORMC_F8E8M0:
-		export_needs(e, 24);
+		export_needs(e, 24, normc_elem_name(elem));
 		break;
 	case NORMC_U2:
 	case NORMC_I2:
-		export_needs(e, 25);
+		export_needs(e, 25, normc_elem_name(elem));
 		break;
 	default:
 		break;

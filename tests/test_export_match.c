@@ -151,7 +151,18 @@ static const struct sample samples[] = {
 		 "LayerNormalization Mul"},
 		{"layer norm below opset 17", 16,
 		 NORM("N,3,4", "1,1,4", "2", "centre mean scale rms" USUAL),
+		 "normc.nn.LayerNormalization"},
+		{"layer norm over two axes below opset 17", 15,
+		 NORM("N,3,4", "N,3,1", "1,2", "centre mean scale rms" USUAL),
+		 "normc.nn.LayerNormalization"},
+		{"layer norm below functions", 14,
+		 NORM("N,3,4", "1,1,4", "2", "centre mean scale rms" USUAL),
 		 "ReduceMean Sub Mul ReduceMean Add Sqrt Div Mul"},
+		{"layer norm of f64 below opset 17", 16,
+		 "graph \"g\"\n%0 = input \"x\" : f64[N,4]\n"
+		 "%1 = norm %0 {axes [1] centre mean scale rms" USUAL
+		 " gamma false beta false} : f64[N,4]\nreturn %1 \"y\"\n",
+		 "ReduceMean Sub Mul ReduceMean Add Sqrt Div"},
 		{"unbiased layer norm", 23,
 		 NORM("N,3,4", "1,1,4", "2",
 		      "centre mean scale rms epsilon 1e-05 place inside unbiased true"),
@@ -160,7 +171,18 @@ static const struct sample samples[] = {
 		 "Reshape RMSNormalization"},
 		{"rms norm below opset 23", 22,
 		 NORM("N,3,4", "1,1,4", "2", "centre none scale rms" USUAL),
+		 "normc.nn.RMSNormalization"},
+		{"rms norm below opset 18", 17,
+		 NORM("N,3,4", "1,1,4", "2", "centre none scale rms" USUAL),
+		 "normc.nn.RMSNormalization"},
+		{"rms norm below functions", 14,
+		 NORM("N,3,4", "1,1,4", "2", "centre none scale rms" USUAL),
 		 "Mul ReduceMean Add Sqrt Div Mul"},
+		{"rms norm without scale, with bias, of f16", 20,
+		 "graph \"g\"\n%0 = input \"x\" : f16[N,4]\n%1 = input \"b\" : f16[1,4]\n"
+		 "%2 = norm %0 %1 {axes [1] centre none scale rms" USUAL
+		 " gamma false beta true} : f16[N,4]\nreturn %2 \"y\"\n",
+		 "normc.nn.RMSNormalization Add"},
 		{"norm of other axes", 23,
 		 NORM("N,3,4", "1,3,1", "1", "centre mean scale rms" USUAL),
 		 "ReduceMean Sub Mul ReduceMean Add Sqrt Div Mul"},
@@ -267,15 +289,18 @@ static const struct sample samples[] = {
 		 "Abs Identity Identity Identity"},
 };
 
-/* Operators of a model, separated by spaces. */
+/* Operators of a model, separated by spaces, after their domains unless that is ONNX's own. */
 static void operators_of(const struct fixture *f, char *text, size_t size)
 {
 	const Onnx__ModelProto *model = f->model->proto;
 	size_t length = 0;
 	text[0] = 0;
-	for (size_t i = 0; i < model->graph->n_node && length < size; i++)
-		length += (size_t)snprintf(text + length, size - length, "%s%s", i ? " " : "",
-					   model->graph->node[i]->op_type);
+	for (size_t i = 0; i < model->graph->n_node && length < size; i++) {
+		const Onnx__NodeProto *n = model->graph->node[i];
+		bool own = n->domain && *n->domain;
+		length += (size_t)snprintf(text + length, size - length, "%s%s%s%s", i ? " " : "",
+					   own ? n->domain : "", own ? "." : "", n->op_type);
+	}
 }
 
 static void test_sample(void **state)
