@@ -329,8 +329,7 @@ static struct export *export_new(const struct graph *g, int32_t opset, int32_t c
 			     .cap = cap,
 			     .wanted = opset,
 			     .taken = names_new(g->context->arena),
-			     .functions = arena_new(g->context->arena, struct export_functions,
-						    1)};
+			     .functions = arena_new(g->context->arena, struct export_functions, 1)};
 	return open_tables(e, g);
 }
 

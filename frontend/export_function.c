@@ -1,8 +1,9 @@
 /* Functions of the model itself: they stand in for layers whose ONNX operator is later than the
  * cap, so that a norm stays one node.
  *
- * Domain "normc.nn", version 1; operands and results as ONNX's operators of the same names have
- * them, but the axes are a list, and Scale and B are always given, in any shape that repeats to X's:
+ * Domain "normc.nn", version 1; operands and results are those of ONNX's operators of the same
+ * names, but the axes are a list, and Scale and B are always given, in any shape that repeats to
+ * X's:
  *	LayerNormalization(X, Scale, B) {axes, epsilon}   (x - mean) / sqrt(variance + epsilon)
  *	RMSNormalization(X, Scale) {axes, epsilon}        x / sqrt(mean of x^2 + epsilon)
  * and then * Scale + B.  Everything is computed in f32 and converted to X's type in the end.  The

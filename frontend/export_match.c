@@ -169,6 +169,26 @@ static bool match_average_pool(struct export *e, const struct node *n, struct ex
 	return true;
 }
 
+/* ---- norms ---- */
+
+/* Images [N, C, ...] seen as [N, G, C/G, ...], normalized in each group, and seen as images again. */
+static bool match_group_norm(struct export *e, const struct node *n, struct export_plan *plan)
+{
+	struct node *norm = n->op == OP_reshape ? n->in[0] : NULL;
+	if (!norm || !is_inner(e, norm, OP_norm) || !is_inner(e, norm->in[0], OP_reshape))
+		return false;
+	struct node *x = norm->in[0]->in[0], *in[MOST_NORM_INPUTS] = {x};
+	if (!type_same_shape(&x->type, &n->type) || !export_is_group_norm(norm, &x->type) ||
+	    !export_allows(e, 21))
+		return false;
+	for (uint32_t k = 1; k < norm->n_in; k++)
+		in[k] = export_unrepeated(norm->in[k]);
+	reads(e, plan, in, norm->n_in);
+	plan->write = export_group_norm;
+	plan->anchor = norm;
+	return true;
+}
+
 /* ---- activations ---- */
 
 static bool match_clip(struct export *e, const struct node *n, struct export_plan *plan)
@@ -352,9 +372,9 @@ typedef bool matcher(struct export *e, const struct node *n, struct export_plan 
 
 void export_choose(struct export *e, const struct node *n, struct export_plan *plan)
 {
-	static matcher *const matchers[] = {match_bias,		match_gemm, match_mean,
-					    match_average_pool, match_clip, match_sigmoid,
-					    match_gelu};
+	static matcher *const matchers[] = {match_bias,		match_gemm,	  match_mean,
+					    match_average_pool, match_group_norm, match_clip,
+					    match_sigmoid,	match_gelu};
 	if (elem_is_float(n->type.elem)) {
 		for (size_t i = 0; i < sizeof matchers / sizeof *matchers; i++) {
 			*plan = (struct export_plan){0};

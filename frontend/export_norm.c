@@ -151,22 +151,35 @@ static const char *trailing(struct export *e, struct layer *l)
 	return then_affine(e, l, export_result(e, n));
 }
 
-/* InstanceNormalization: statistics for each image and channel, parameters for each channel. */
+/* Whether a norm of all but the first two axes is better written as LayerNormalization. */
+static bool is_layer(struct export *e, const struct layer *l)
+{
+	int32_t rank = l->type->rank;
+	return rank < 4 || l->type->elem != NORMC_F32 ||
+	       (l->gamma && takes(e, l, l->gamma, 2, rank));
+}
+
+/* InstanceNormalization: statistics for each image and channel, parameters for each channel; those
+ * of other shapes, such as groups of channels have them, follow. */
 static const char *instance(struct export *e, struct layer *l)
 {
 	const int32_t range[2] = {1, 2};
-	if (l->first != 2 || l->attr->centre != NORM_CENTRE_MEAN || (!l->gamma && !l->beta) ||
-	    !takes(e, l, l->gamma, 1, 2) || !takes(e, l, l->beta, 1, 2))
+	if (l->first != 2 || l->attr->centre != NORM_CENTRE_MEAN)
+		return NULL;
+	bool fits = takes(e, l, l->gamma, 1, 2) && takes(e, l, l->beta, 1, 2);
+	bool bare = !l->gamma && !l->beta;
+	if (((bare || !fits) && is_layer(e, l)) || (!fits && !takes(e, l, NULL, 1, 2)))
 		return NULL;
 	const char *x = export_in(e, 0);
-	const char *gamma = parameter(e, l, l->gamma, range, 1);
-	const char *beta = parameter(e, l, l->beta, range, 0);
+	const char *gamma = parameter(e, l, fits ? l->gamma : NULL, range, 1);
+	const char *beta = parameter(e, l, fits ? l->beta : NULL, range, 0);
 	Onnx__NodeProto *n = export_begin(e, "InstanceNormalization");
 	export_operand(e, n, x);
 	export_operand(e, n, gamma);
 	export_operand(e, n, beta);
 	export_float(e, n, "epsilon", l->attr->epsilon);
-	return export_result(e, n);
+	const char *value = export_result(e, n);
+	return fits ? value : then_affine(e, l, value);
 }
 
 /* BatchNormalization: everything is given for each channel. */
@@ -188,6 +201,70 @@ static const char *batch(struct export *e, struct layer *l)
 	for (int i = 0; i < 4; i++)
 		export_operand(e, n, value[i]);
 	export_float(e, n, "epsilon", l->attr->epsilon);
+	return export_result(e, n);
+}
+
+/* ---- groups of channels ---- */
+
+/* Whether p, in the shape of [N, G, C/G, ...], has one number for each channel. */
+static bool is_per_channel(const struct node *p, const struct type *split)
+{
+	for (int32_t i = 0; i < split->rank; i++) {
+		bool channel = i == 1 || i == 2;
+		if (channel ? p->type.dim[i] != split->dim[i] : !dim_is(p->type.dim[i], 1))
+			return false;
+	}
+	return true;
+}
+
+bool export_is_group_norm(const struct node *norm, const struct type *x)
+{
+	const struct attr_norm *a = norm->attr.norm;
+	const struct type *split = &norm->type;
+	if (a->centre != NORM_CENTRE_MEAN || a->scale != NORM_SCALE_RMS || a->unbiased ||
+	    a->epsilon_place != NORM_EPSILON_INSIDE || x->elem == NORMC_F64)
+		return false;
+	if (x->rank < 3 || split->rank < 3 || split->dim[0] != x->dim[0] ||
+	    a->axes != (((1u << split->rank) - 1) & ~3u))
+		return false;
+	const struct dim *groups = split->dim[1], *channels = x->dim[1];
+	if (!dim_is_const(groups) || !dim_is_const(channels) || groups->value < 1 ||
+	    channels->value > MOST_ONES || channels->value % groups->value)
+		return false;
+	for (uint32_t k = 1; k < norm->n_in; k++)
+		if (!dim_is(split->dim[2], channels->value / groups->value) ||
+		    !is_per_channel(export_unrepeated(norm->in[k]), split))
+			return false;
+	return true;
+}
+
+/* One number for each channel as a vector. */
+static const char *channel_vector(struct export *e, const struct node *p, int64_t channels)
+{
+	struct type type = {.elem = p->type.elem, .rank = 1};
+	if (p->op == OP_constant)
+		return export_constant_as(e, p, 1, &channels);
+	type.dim[0] = dim_const(e->context->dims, channels);
+	return export_reshaped(e, export_value(e, p), &p->type, &type);
+}
+
+const char *export_group_norm(struct export *e)
+{
+	const struct node *norm = e->plan->anchor;
+	const struct attr_norm *a = norm->attr.norm;
+	const int64_t channels = e->node->type.dim[1]->value;
+	enum normc_elem elem = e->node->type.elem;
+	const char *x = export_in(e, 0), *gamma, *beta;
+	gamma = a->gamma ? channel_vector(e, e->plan->in[1], channels)
+			 : export_fill(e, elem, 1, &channels, 1);
+	beta = a->beta ? channel_vector(e, e->plan->in[1 + a->gamma], channels)
+		       : export_fill(e, elem, 1, &channels, 0);
+	Onnx__NodeProto *n = export_begin(e, "GroupNormalization");
+	export_operand(e, n, x);
+	export_operand(e, n, gamma);
+	export_operand(e, n, beta);
+	export_float(e, n, "epsilon", a->epsilon);
+	export_int(e, n, "num_groups", norm->type.dim[1]->value);
 	return export_result(e, n);
 }
 

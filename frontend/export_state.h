@@ -146,6 +146,14 @@ const char *export_reshaped(struct export *e, const char *value, const struct ty
 /* Fixed extents: false if one is not. */
 bool export_fixed(const struct type *type, int64_t *dim);
 
+/* ---- export_norm.c ---- */
+
+enum { MOST_NORM_INPUTS = 5 };
+
+/* Whether a norm whose input is a reshape of `x` is GroupNormalization of x, as opset 21 means it:
+ * scale and bias for each channel. */
+bool export_is_group_norm(const struct node *norm, const struct type *x);
+
 /* ---- export_move.c ---- */
 
 /* A reduction over the dimensions of `mask`, which stay with extent 1. */
@@ -182,7 +190,7 @@ bool export_splat(struct export *e, const struct node *n, double *value);
 #include "export.def"
 #undef WRITE
 export_function export_named, export_clip, export_gelu, export_mean, export_gemm,
-		export_average_pool;
+		export_average_pool, export_group_norm;
 /* The row's operator on all operands, without a look at element types. */
 export_function export_operator;
 

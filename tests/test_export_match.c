@@ -183,6 +183,30 @@ static const struct sample samples[] = {
 		 "%2 = norm %0 %1 {axes [1] centre none scale rms" USUAL
 		 " gamma false beta true} : f16[N,4]\nreturn %2 \"y\"\n",
 		 "normc.nn.RMSNormalization Add"},
+#define GROUPS(split, parameter, axes, elem)                                                       \
+	"graph \"g\"\n%0 = input \"x\" : " elem "[N,4,3,2]\n%1 = input \"p\" : " elem              \
+	"[" parameter "]\n%2 = reshape %0 {to [" split "]} : " elem "[" split "]\n"                \
+	"%3 = norm %2 %1 {axes [" axes "] centre mean scale rms" USUAL                             \
+	" gamma true beta false} : " elem "[" split "]\n%4 = reshape %3 {to [N,4,3,2]} : " elem    \
+	"[N,4,3,2]\nreturn %4 \"y\"\n"
+		{"group norm", 23, GROUPS("N,2,2,3,2", "1,2,2,1,1", "2,3,4", "f32"),
+		 "Reshape GroupNormalization"},
+		{"group norm of f16, flattened", 21, GROUPS("N,2,2,6", "1,2,2,1", "2,3", "f16"),
+		 "Reshape GroupNormalization"},
+		{"group norm below opset 21", 20, GROUPS("N,2,2,3,2", "1,2,2,1,1", "2,3,4", "f32"),
+		 "Reshape InstanceNormalization Mul Reshape"},
+		{"group norm below opset 17", 13, GROUPS("N,2,2,3,2", "1,2,2,1,1", "2,3,4", "f32"),
+		 "Reshape InstanceNormalization Mul Reshape"},
+		{"group norm of f64", 23, GROUPS("N,2,2,3,2", "1,2,2,1,1", "2,3,4", "f64"),
+		 "Reshape ReduceMean Sub Mul ReduceMean Add Sqrt Div Mul Reshape"},
+		{"a scale for each group", 23, GROUPS("N,2,2,3,2", "1,2,1,1,1", "2,3,4", "f32"),
+		 "Reshape Reshape InstanceNormalization Reshape"},
+		{"groups of rows", 23, GROUPS("N,4,3,2", "1,4,3,1", "2,3", "f32"),
+		 "Reshape InstanceNormalization Mul Reshape"},
+		{"groups without their pictures", 23, GROUPS("N,2,2,6", "1,2,2,1", "3", "f32"),
+		 "Reshape LayerNormalization Mul Reshape"},
+		{"channels divided unlike groups", 23, GROUPS("N,8,3,1", "1,8,3,1", "2,3", "f32"),
+		 "Reshape InstanceNormalization Mul Reshape"},
 		{"norm of other axes", 23,
 		 NORM("N,3,4", "1,3,1", "1", "centre mean scale rms" USUAL),
 		 "ReduceMean Sub Mul ReduceMean Add Sqrt Div Mul"},
