@@ -119,14 +119,6 @@ static void write_ports(struct export *e)
 	}
 }
 
-static void read_part(struct export *e, const struct node *several, uint32_t index)
-{
-	bool **reads = &e->reads_part[several->id];
-	if (!*reads)
-		*reads = arena_new(e->arena, bool, node_n_results(several));
-	(*reads)[index] = true;
-}
-
 /* Plans of the live nodes, from the outputs back; `live` is by node. */
 static void make_plans(struct export *e, bool *live)
 {
@@ -140,11 +132,6 @@ static void make_plans(struct export *e, bool *live)
 		export_choose(e, g->nodes[i], &e->plans[i]);
 		for (uint32_t k = 0; k < e->plans[i].n_in; k++)
 			live[e->plans[i].in[k]->id] = true;
-		if (e->node->op == OP_part)
-			read_part(e, e->node->in[0], e->node->attr.part->index);
-		for (uint32_t k = 0;
-		     op_info[e->node->op].kind == KIND_region && k < node_n_results(e->node); k++)
-			read_part(e, e->node, k); /* sub-graphs give all of their results */
 	}
 }
 
@@ -311,7 +298,6 @@ static struct export *open_tables(struct export *e, const struct graph *g)
 	e->plans = arena_new(arena, struct export_plan, g->n_nodes + 1);
 	e->value = arena_new(arena, const char *, g->n_nodes + 1);
 	e->output = arena_new(arena, const char *, g->n_nodes + 1);
-	e->reads_part = arena_new(arena, bool *, g->n_nodes + 1);
 	e->results = arena_new(arena, const char **, g->n_nodes + 1);
 	e->proto = arena_new(arena, Onnx__GraphProto, 1);
 	e->known = names_new(arena);

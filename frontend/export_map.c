@@ -66,6 +66,13 @@ const char *export_isinf(struct export *e)
 	return export_result(e, n);
 }
 
+/* The types that Cast's attribute of that name is for. */
+static bool saturates(enum normc_elem elem)
+{
+	return elem == NORMC_F8E4M3FN || elem == NORMC_F8E4M3FNUZ || elem == NORMC_F8E5M2 ||
+	       elem == NORMC_F8E5M2FNUZ;
+}
+
 /* ONNX truncates towards 0 and saturates in 8-bit floats unless told otherwise, as here. */
 const char *export_cast(struct export *e)
 {
@@ -75,7 +82,7 @@ const char *export_cast(struct export *e)
 	export_check_elem(e, a->to);
 	export_operand(e, n, x);
 	export_int(e, n, "to", a->to);
-	if (a->wrap)
+	if (a->wrap && saturates(a->to))
 		export_int(e, n, "saturate", 0);
 	return export_result(e, n);
 }
@@ -88,6 +95,20 @@ const char *export_bitcast(struct export *e)
 	export_operand(e, n, x);
 	export_int(e, n, "to", e->node->attr.cast->to);
 	return export_result(e, n);
+}
+
+/* ONNX takes powers of floats, i32 and i64.  Other integers are raised as wider ones; what wraps is
+ * cut off again. */
+const char *export_pow(struct export *e)
+{
+	enum normc_elem elem = e->node->type.elem;
+	if (elem_is_float(elem) || elem == NORMC_I32 || elem == NORMC_I64)
+		return export_map(e);
+	if (elem == NORMC_U64)
+		return export_refuse(e, "ONNX has no powers of u64");
+	enum normc_elem work = elem == NORMC_U32 ? NORMC_I64 : NORMC_I32;
+	const char *a = export_converted(e, export_in(e, 0), work);
+	return export_converted(e, EMIT(e, "Pow", a, export_in(e, 1)), elem);
 }
 
 const char *export_copy(struct export *e)

@@ -171,7 +171,7 @@ static bool match_average_pool(struct export *e, const struct node *n, struct ex
 
 /* ---- norms ---- */
 
-/* Images [N, C, ...] seen as [N, G, C/G, ...], normalized in each group, and seen as images again. */
+/* Images [N, C, ...] seen as [N, G, C/G, ...], normalized in each group, and as images again. */
 static bool match_group_norm(struct export *e, const struct node *n, struct export_plan *plan)
 {
 	struct node *norm = n->op == OP_reshape ? n->in[0] : NULL;

@@ -59,8 +59,7 @@ struct export
 	struct export_plan *plans; /* by node, as all below */
 	const char **value;	   /* names; NULL before it is written */
 	const char **output;	   /* the graph output that the node is */
-	bool **reads_part;	   /* of operations with several results: those that are read */
-	const char ***results;	   /* and the names of all */
+	const char ***results;	   /* of operations with several */
 	const struct node *node;   /* being written */
 	const struct export_plan *plan;
 	Onnx__GraphProto *proto;

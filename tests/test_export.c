@@ -11,6 +11,8 @@ static bool is_refused(enum op op, enum normc_elem elem)
 {
 	bool integer = !elem_is_float(elem);
 	switch (op) {
+	case OP_pow:
+		return elem == NORMC_U64;
 	case OP_shl:
 	case OP_shr:
 		return elem_is_signed(elem);
