@@ -333,8 +333,12 @@ bool export_model(const struct graph *g, const struct export_request *request, F
 	uint32_t errors = diag->errors;
 	if (request->cap < EXPORT_OPSET_FIRST || request->cap > EXPORT_OPSET_LAST)
 		return diag_error(diag, (struct loc){0}, NORMC_USAGE,
-				  "opset %d cannot be written; opsets %d to %d can", request->cap,
-				  EXPORT_OPSET_FIRST, EXPORT_OPSET_LAST);
+				  "opset %d cannot be written; opsets %d to %d can%s", request->cap,
+				  EXPORT_OPSET_FIRST, EXPORT_OPSET_LAST,
+				  request->cap > EXPORT_OPSET_LAST
+						  ? ""
+						  : ": Softmax, ReduceSum and Squeeze were other "
+						    "operators before");
 	opset = opset > request->cap ? request->cap : opset;
 	for (;;) {
 		struct export *e = export_new(g, opset, request->cap);
