@@ -34,9 +34,10 @@ const char *export_refuse(struct export *e, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	diag_error(e->context->diag, e->node->loc, NORMC_UNSUPPORTED,
-		   "the operation '%s' cannot be written as ONNX: %s", op_info[e->node->op].name,
-		   text);
+	const struct node *n = e->node;
+	diag_error(e->context->diag, n->loc, NORMC_UNSUPPORTED,
+		   "the operation '%s' cannot be written as ONNX: %s",
+		   n->op == OP_call ? n->attr.call->name : op_info[n->op].name, text);
 	return "";
 }
 
@@ -257,6 +258,7 @@ static Onnx__ModelProto *write_model(struct export *e, const struct model *from)
 	model->producer_name = old->producer_name;
 	model->producer_version = old->producer_version;
 	model->domain = old->domain;
+	model->doc_string = old->doc_string;
 	model->has_model_version = old->has_model_version;
 	model->model_version = old->model_version;
 	return model;

@@ -2,7 +2,6 @@
  * reading them back.  Near misses show what an operator must not cover.
  */
 #include "roundtrip.h"
-#include "onnx/onnx.pb-c.h"
 
 struct sample {
 	const char *name;
@@ -313,20 +312,6 @@ static const struct sample samples[] = {
 		 "Abs Identity Identity Identity"},
 };
 
-/* Operators of a model, separated by spaces, after their domains unless that is ONNX's own. */
-static void operators_of(const struct fixture *f, char *text, size_t size)
-{
-	const Onnx__ModelProto *model = f->model->proto;
-	size_t length = 0;
-	text[0] = 0;
-	for (size_t i = 0; i < model->graph->n_node && length < size; i++) {
-		const Onnx__NodeProto *n = model->graph->node[i];
-		bool own = n->domain && *n->domain;
-		length += (size_t)snprintf(text + length, size - length, "%s%s%s%s", i ? " " : "",
-					   own ? n->domain : "", own ? "." : "", n->op_type);
-	}
-}
-
 static void test_sample(void **state)
 {
 	const struct sample *sample = *state;
@@ -346,7 +331,7 @@ static void test_sample(void **state)
 	for (uint32_t i = 0; i < m->g->n_inputs; i++)
 		m->of[i] = (struct values){.low = -2, .high = 2};
 	struct fixture *f = roundtrip_read(&w);
-	operators_of(f, operators, sizeof operators);
+	roundtrip_operators(f, operators, sizeof operators);
 	assert_string_equal(operators, sample->operators);
 	assert_true(w.summary.opset <= sample->cap);
 	roundtrip_compare(m, f, 1e-6);
