@@ -204,71 +204,14 @@ static const char *batch(struct export *e, struct layer *l)
 	return export_result(e, n);
 }
 
-/* ---- groups of channels ---- */
-
-/* Whether p, in the shape of [N, G, C/G, ...], has one number for each channel. */
-static bool is_per_channel(const struct node *p, const struct type *split)
-{
-	for (int32_t i = 0; i < split->rank; i++) {
-		bool channel = i == 1 || i == 2;
-		if (channel ? p->type.dim[i] != split->dim[i] : !dim_is(p->type.dim[i], 1))
-			return false;
-	}
-	return true;
-}
-
-bool export_is_group_norm(const struct node *norm, const struct type *x)
-{
-	const struct attr_norm *a = norm->attr.norm;
-	const struct type *split = &norm->type;
-	if (a->centre != NORM_CENTRE_MEAN || a->scale != NORM_SCALE_RMS || a->unbiased ||
-	    a->epsilon_place != NORM_EPSILON_INSIDE || x->elem == NORMC_F64)
-		return false;
-	if (x->rank < 3 || split->rank < 3 || split->dim[0] != x->dim[0] ||
-	    a->axes != (((1u << split->rank) - 1) & ~3u))
-		return false;
-	const struct dim *groups = split->dim[1], *channels = x->dim[1];
-	if (!dim_is_const(groups) || !dim_is_const(channels) || groups->value < 1 ||
-	    channels->value > MOST_ONES || channels->value % groups->value)
-		return false;
-	for (uint32_t k = 1; k < norm->n_in; k++)
-		if (!dim_is(split->dim[2], channels->value / groups->value) ||
-		    !is_per_channel(export_unrepeated(norm->in[k]), split))
-			return false;
-	return true;
-}
-
-/* One number for each channel as a vector. */
-static const char *channel_vector(struct export *e, const struct node *p, int64_t channels)
-{
-	struct type type = {.elem = p->type.elem, .rank = 1};
-	if (p->op == OP_constant)
-		return export_constant_as(e, p, 1, &channels);
-	type.dim[0] = dim_const(e->context->dims, channels);
-	return export_reshaped(e, export_value(e, p), &p->type, &type);
-}
-
-const char *export_group_norm(struct export *e)
-{
-	const struct node *norm = e->plan->anchor;
-	const struct attr_norm *a = norm->attr.norm;
-	const int64_t channels = e->node->type.dim[1]->value;
-	enum normc_elem elem = e->node->type.elem;
-	const char *x = export_in(e, 0), *gamma, *beta;
-	gamma = a->gamma ? channel_vector(e, e->plan->in[1], channels)
-			 : export_fill(e, elem, 1, &channels, 1);
-	beta = a->beta ? channel_vector(e, e->plan->in[1 + a->gamma], channels)
-		       : export_fill(e, elem, 1, &channels, 0);
-	Onnx__NodeProto *n = export_begin(e, "GroupNormalization");
-	export_operand(e, n, x);
-	export_operand(e, n, gamma);
-	export_operand(e, n, beta);
-	export_float(e, n, "epsilon", a->epsilon);
-	export_int(e, n, "num_groups", norm->type.dim[1]->value);
-	return export_result(e, n);
-}
-
 /* ---- arithmetic ---- */
+
+/* Whether ReduceL2 gives the divisor with its root. */
+static bool is_l2(const struct attr_norm *a)
+{
+	return a->scale == NORM_SCALE_L2 &&
+	       (a->epsilon_place != NORM_EPSILON_INSIDE || a->epsilon == 0);
+}
 
 /* The divisor before its root and epsilon: d is x - c. */
 static const char *deviation(struct export *e, const struct layer *l, const char *d,
@@ -278,6 +221,8 @@ static const char *deviation(struct export *e, const struct layer *l, const char
 	bool mean = (a->scale == NORM_SCALE_RMS || a->scale == NORM_SCALE_L1) && !a->unbiased;
 	if (a->scale == NORM_SCALE_GIVEN)
 		return variance;
+	if (is_l2(a))
+		return export_reduced(e, "ReduceL2", d, a->axes);
 	bool squares = a->scale == NORM_SCALE_RMS || a->scale == NORM_SCALE_L2;
 	const char *size = squares ? EMIT(e, "Mul", d, d) : EMIT(e, "Abs", d);
 	const char *sum = export_reduced(e,
@@ -301,12 +246,14 @@ static const char *deviation(struct export *e, const struct layer *l, const char
 static const char *divisor(struct export *e, const struct attr_norm *a, const char *s,
 			   const char *epsilon)
 {
-	bool root = a->scale != NORM_SCALE_L1 && a->scale != NORM_SCALE_MAX;
+	bool root = a->scale != NORM_SCALE_L1 && a->scale != NORM_SCALE_MAX && !is_l2(a);
 	if (a->epsilon_place == NORM_EPSILON_INSIDE) {
-		s = EMIT(e, "Add", s, epsilon);
+		s = a->epsilon == 0 ? s : EMIT(e, "Add", s, epsilon);
 		return root ? EMIT(e, "Sqrt", s) : s;
 	}
 	s = root ? EMIT(e, "Sqrt", s) : s;
+	if (a->epsilon == 0)
+		return s;
 	return EMIT(e, a->epsilon_place == NORM_EPSILON_OUTSIDE ? "Add" : "Max", s, epsilon);
 }
 
@@ -340,11 +287,31 @@ static const char *arithmetic(struct export *e, const struct layer *l)
 	return elem == work ? x : export_converted(e, x, elem);
 }
 
+/* LpNormalization gives 0 where all is 0, as a floor does that no root of normal numbers is below.
+ */
+static const char *unit(struct export *e, const struct layer *l)
+{
+	const struct attr_norm *a = l->attr;
+	const char *x = export_in(e, 0);
+	uint32_t axis = 0;
+	while (axis < MAX_RANK && a->axes != 1u << axis)
+		axis++;
+	if (a->centre != NORM_CENTRE_NONE || a->scale != NORM_SCALE_L2 || axis == MAX_RANK ||
+	    a->epsilon_place != NORM_EPSILON_FLOOR || a->epsilon != NORM_LP_FLOOR ||
+	    (l->type->elem == NORMC_BF16 && !export_allows(e, 22)))
+		return NULL;
+	Onnx__NodeProto *n = export_begin(e, "LpNormalization");
+	export_operand(e, n, x);
+	export_int(e, n, "axis", axis);
+	export_int(e, n, "p", 2);
+	return then_affine(e, l, export_result(e, n));
+}
+
 const char *export_norm(struct export *e)
 {
 	struct layer l = layer_of(e);
 	const struct attr_norm *a = l.attr;
-	const char *value = NULL;
+	const char *value = unit(e, &l);
 	if (a->epsilon_place == NORM_EPSILON_INSIDE && !a->unbiased) {
 		if (a->scale == NORM_SCALE_RMS)
 			value = instance(e, &l);

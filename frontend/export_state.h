@@ -145,14 +145,6 @@ const char *export_reshaped(struct export *e, const char *value, const struct ty
 /* Fixed extents: false if one is not. */
 bool export_fixed(const struct type *type, int64_t *dim);
 
-/* ---- export_norm.c ---- */
-
-enum { MOST_NORM_INPUTS = 5 };
-
-/* Whether a norm whose input is a reshape of `x` is GroupNormalization of x, as opset 21 means it:
- * scale and bias for each channel. */
-bool export_is_group_norm(const struct node *norm, const struct type *x);
-
 /* ---- export_move.c ---- */
 
 /* A reduction over the dimensions of `mask`, which stay with extent 1. */
@@ -182,6 +174,12 @@ void export_choose(struct export *e, const struct node *n, struct export_plan *p
 struct node *export_unrepeated(struct node *n);
 /* Whether all elements of a constant are one number. */
 bool export_splat(struct export *e, const struct node *n, double *value);
+
+/* ---- export_group.c ---- */
+
+/* Plans a norm over groups of channels, or the reshape back from one, as GroupNormalization; false
+ * if it is none. */
+bool export_match_group(struct export *e, const struct node *n, struct export_plan *plan);
 
 /* ---- the ways of export.def, and those that export_match.c chooses ---- */
 
