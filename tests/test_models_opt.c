@@ -19,8 +19,7 @@ static void link_data(const struct place *place, const char *from, const char *n
 	}
 }
 
-/* Rewrites the model of a case, with no later opset unless it is NULL; false if it is not supported.
- */
+/* Rewrites the model of a case, with no later opset unless NULL; false if it is not supported. */
 static bool rewrite_case(struct place *place, const char *from, const char *name, const char *opset)
 {
 	char folder[1024], model[1024 + 300], out[1024 + 300];
