@@ -312,16 +312,31 @@ static const struct sample samples[] = {
 		 "%2 = constant : u8[0] = []\n%3 = call %0 %1 %2 {name \"quantize_linear\" "
 		 "ints [1,2,1,0] floats []} : i8[N,4]\nreturn %3 \"y\"\n",
 		 "QuantizeLinear"},
+		{"powers of small integers", 14,
+		 "graph \"g\"\n%0 = input \"x\" : u8[3]\n%1 = pow %0 %0 : u8[3]\nreturn %1 \"y\"\n",
+		 "Cast Pow Cast"},
+		{"powers of i64", 13,
+		 "graph \"g\"\n%0 = input \"x\" : i64[3]\n%1 = pow %0 %0 : i64[3]\nreturn %1 "
+		 "\"y\"\n",
+		 "Pow"},
+		{"the place of the first that is true", 13,
+		 "graph \"g\"\n%0 = input \"x\" : bool[N,4]\n%1 = argmax %0 {axis 1 last false} : "
+		 "i64[N,1]\nreturn %1 \"y\"\n",
+		 "Cast ArgMax"},
+		{"a scalar transposed", 13,
+		 "graph \"g\"\n%0 = input \"x\" : f32[]\n%1 = transpose %0 {perm []} : f32[]\n"
+		 "return %1 \"y\"\n",
+		 "Identity"},
 		{"outputs that are inputs and numbers, and one value twice", 23,
 		 "graph \"g\"\n%0 = input \"x\" : f32[3]\n%1 = constant : f32[2] = [1, 2]\n"
 		 "%2 = abs %0 : f32[3]\nreturn %0 \"a\", %1 \"b\", %2 \"c\", %2 \"d\"\n",
 		 "Abs Identity Identity Identity"},
 };
 
-static void test_sample(void **state)
+/* Writes for the least opset from `own` on. */
+static void try_sample(const struct sample *sample, int32_t own)
 {
-	const struct sample *sample = *state;
-	struct export_request request = {.opset = 13, .cap = sample->cap};
+	struct export_request request = {.opset = own, .cap = sample->cap};
 	struct written w;
 	struct maker *m = calloc(1, sizeof *m);
 	char operators[500];
@@ -345,6 +360,13 @@ static void test_sample(void **state)
 	free(w.bytes);
 	bench_close(&opened);
 	free(m);
+}
+
+static void test_sample(void **state)
+{
+	const struct sample *sample = *state;
+	try_sample(sample, EXPORT_OPSET_FIRST);
+	try_sample(sample, sample->cap);
 }
 
 int main(void)

@@ -90,11 +90,12 @@ static void trial_close(struct trial *t)
 	free(t->m);
 }
 
-/* Marks a name as used; results that are left out have none. */
+/* Marks a name as used. */
 static void take(struct names *taken, const char *name)
 {
 	void **slot = names_slot(taken, name);
-	if (*slot && *name)
+	assert_true(*name);
+	if (*slot)
 		fail_msg("the name '%s' is made twice", name);
 	*slot = (void *)(uintptr_t)1;
 }
