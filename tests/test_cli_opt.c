@@ -116,11 +116,31 @@ static void test_refused(void **state)
 	assert_says(place->out, "RMSNormalization (23)");
 }
 
+/* What no operator below the cap says is refused by the node's name, and the file that was there
+ * stays. */
+static void test_unsayable(void **state)
+{
+	static char before[1 << 20], after[1 << 20];
+	struct place *place = *state;
+	const char *model = NORMC_SOURCE_DIR "/tests/data/odd_spectrum.onnx";
+	assert_int_equal(run_normc(place, "opt", model, "-o", "a.onnx"), 0);
+	long n = read_file(place, "a.onnx", before, sizeof before);
+	assert_true(n > 0);
+	assert_int_equal(run_normc(place, "opt", model, "-o", "a.onnx", "--opset", "16"), 4);
+	assert_says(place->err, "'spectrum'");
+	assert_says(place->err, "STFT needs opset 17; --opset 17 allows it");
+	assert_int_equal(read_file(place, "a.onnx", after, sizeof after), n);
+	assert_memory_equal(before, after, (size_t)n);
+	assert_int_equal(run_normc(place, "opt", model, "-o", "b.onnx", "--opset", "16"), 4);
+	assert_int_equal(read_file(place, "b.onnx", after, sizeof after), -1);
+}
+
 int main(void)
 {
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, place_new, place_free)
 	const struct CMUnitTest tests[] = {PLACE_TEST(test_resnet),    PLACE_TEST(test_vit),
 					   PLACE_TEST(test_functions), PLACE_TEST(test_same_bytes),
-					   PLACE_TEST(test_dimension), PLACE_TEST(test_refused)};
+					   PLACE_TEST(test_dimension), PLACE_TEST(test_refused),
+					   PLACE_TEST(test_unsayable)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
