@@ -107,21 +107,25 @@ static uint32_t fired(const struct pass_log *log, uint32_t first, uint32_t end)
 	return n;
 }
 
-/* The number of the first rewrite with which the outputs are wrong, from 1; 0: unknown. */
+/* The number of the first rewrite with which the outputs are wrong, from 1; 0: unknown.  Passes may
+ * count what they only consider, so that the limit is not the number. */
 static uint32_t find_wrong(struct verify_report *r, struct verify_chain *c, const struct stage *s)
 {
 	struct pass_log log;
-	uint32_t good = 0, bad = fired(c->log, s->first, s->end);
+	uint32_t good = 0, bad = 2 * s->from->n_nodes + 64;
 	if (fails_with(r, c, s, 0, &log) || !fails_with(r, c, s, bad, &log))
 		return 0;
+	uint32_t number = fired(&log, 0, log.n_remarks);
 	while (bad - good > 1) {
 		uint32_t middle = good + (bad - good) / 2;
-		if (fails_with(r, c, s, middle, &log))
-			bad = middle;
-		else
+		if (!fails_with(r, c, s, middle, &log)) {
 			good = middle;
+			continue;
+		}
+		bad = middle;
+		number = fired(&log, 0, log.n_remarks);
 	}
-	return bad;
+	return number;
 }
 
 /* ---- cases ---- */
