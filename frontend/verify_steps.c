@@ -66,7 +66,7 @@ static struct finding judge(struct verify_report *r, const struct verify_chain *
 {
 	struct finding worst = {.outcome = VERIFY_PASSED, .text = ""};
 	const struct context *context = c->before->context;
-	bool decisive = context->exact && !context->inexact && !c->by_values;
+	bool decisive = context->exact && !context->inexact && !context->tie && !c->by_values;
 	for (uint32_t i = 0; i < c->before->n_outputs; i++) {
 		int64_t at = c->by_values ? 0 : verify_first_difference(&s->expected[i], &got[i]);
 		if (at < 0)
@@ -190,6 +190,7 @@ bool verify_rewrites(struct verify_report *r, struct verify_chain *chain)
 			  (struct finding){VERIFY_PASSED, 0, "by values, all rewrites together"});
 		return true;
 	}
+	chain->before->context->tie = false;
 	s.expected = outputs_of(r, chain, chain->before);
 	if (!s.expected)
 		return false;

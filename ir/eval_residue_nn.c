@@ -365,11 +365,24 @@ static eval_fn *const residue_of[OP_COUNT] = {
 };
 #undef OP
 
+static bool with_ties(struct eval *e, const struct node *n, const struct tensor *const *in,
+		      struct tensor *out)
+{
+	e->context->tie = e->context->tie || choice_is_close(e, n, in);
+	return residue_of[n->op](e, n, in, out);
+}
+
+#define OP(name, ...) [OP_##name] = with_ties,
+static eval_fn *const noting_ties[OP_COUNT] = {
+#include "ops.def"
+};
+#undef OP
+
 bool eval_residues(const struct graph *g, struct eval_request request, const struct tensor *in,
 		   struct tensor *out)
 {
 	request.mode = EVAL_EXACT;
-	return eval_graph_beside(g, request, residue_of, in, out);
+	return eval_graph_beside(g, request, noting_ties, in, out);
 }
 
 bool eval_node_residues(const struct graph *g, const struct node *n, struct eval_request request,
