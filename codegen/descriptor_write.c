@@ -6,16 +6,19 @@
 struct writer {
 	struct arena *arena;
 	unsigned char *p;
-	size_t n;
+	size_t n, capacity;
 };
 
 static uint32_t reserve(struct writer *w, size_t bytes)
 {
 	size_t at = (w->n + 7) / 8 * 8;
-	unsigned char *larger = arena_alloc(w->arena, at + bytes + 1, 1);
-	if (w->n)
-		memcpy(larger, w->p, w->n);
-	w->p = larger;
+	if (at + bytes >= w->capacity) {
+		w->capacity = 2 * (at + bytes + 1);
+		unsigned char *larger = arena_alloc(w->arena, w->capacity, 1);
+		if (w->n)
+			memcpy(larger, w->p, w->n);
+		w->p = larger;
+	}
 	w->n = at + bytes;
 	return (uint32_t)at;
 }

@@ -15,6 +15,9 @@ struct list {
 /* What the options say; fields of other commands keep their defaults. */
 struct settings {
 	struct list paths, inputs, dims;
+	struct named_path *used; /* every path above and below, in the order given */
+	int32_t n_used;
+	uint64_t given; /* which options, as bits */
 	const char *output, *output_dir;
 	const char *cpu, *target, *weights, *symbol;
 	const char *passes, *dump_after;

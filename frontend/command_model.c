@@ -28,6 +28,8 @@ void settings_apply(const struct settings *s, struct compile *c, bool silent)
 	c->passes.verify = s->verify;
 	c->passes.time = s->time_passes;
 	c->passes.put = print_text;
+	c->paths = s->used;
+	c->n_paths = (size_t)s->n_used;
 	if (!silent)
 		c->diag.sink = print_diagnostic;
 }

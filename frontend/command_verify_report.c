@@ -2,7 +2,6 @@
 #include "command.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,24 +145,16 @@ static bool write_json(FILE *file, const struct report_file *about, const struct
 	return ok;
 }
 
-/* The file appears whole or not at all. */
 enum normc_status report_write(const struct report_file *about, const struct verify_report *r)
 {
-	char path[4096];
-	int n = snprintf(path, sizeof path, "%s.new", about->path);
-	FILE *file = n > 0 && (size_t)n < sizeof path ? fopen(path, "w") : NULL;
-	bool ok = file;
-	if (file && ends_with(about->path, ".xml"))
-		write_xml(file, about, r);
-	else if (file)
-		ok = write_json(file, about, r);
-	ok = ok && !ferror(file);
-	if (file && fclose(file))
-		ok = false;
-	if (ok && !rename(path, about->path))
-		return NORMC_OK;
-	int why = errno;
-	if (file)
-		remove(path);
-	return complain(NORMC_IO, "cannot write '%s': %s", about->path, strerror(why));
+	struct diag diag = {.file = "normc", .sink = print_diagnostic};
+	struct output out;
+	bool ok = true;
+	if (!output_begin(&out, &diag, about->path))
+		return diag.status;
+	if (ends_with(about->path, ".xml"))
+		write_xml(out.file, about, r);
+	else
+		ok = write_json(out.file, about, r);
+	return output_end(&out, &diag, ok) ? NORMC_OK : diag.status;
 }

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "output.h"
+
 static const struct loc nowhere = {0};
 
 static const struct kind {
@@ -205,13 +207,13 @@ static void write_header(FILE *file, const struct normc_tensor *tensor)
 
 bool io_write_npy(struct diag *diag, const char *path, const struct normc_tensor *tensor)
 {
-	struct io_output out;
+	struct output out;
 	size_t bytes;
 	if (!io_bytes(tensor, &bytes))
 		return diag_error(diag, nowhere, NORMC_LIMIT, "%.300s: the tensor is too large",
 				  path);
-	if (!io_begin(&out, diag, path))
+	if (!output_begin(&out, diag, path))
 		return false;
 	write_header(out.file, tensor);
-	return io_end(&out, diag, !bytes || fwrite(tensor->data, 1, bytes, out.file) == bytes);
+	return output_end(&out, diag, !bytes || fwrite(tensor->data, 1, bytes, out.file) == bytes);
 }
