@@ -1,11 +1,14 @@
 /* Options of the command line: one table, from which they are read and explained. */
+#define _GNU_SOURCE
 #include "command.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pass.h"
 
@@ -206,6 +209,22 @@ enum normc_status complain(enum normc_status status, const char *format, ...)
 	fputc('\n', stderr);
 	va_end(args);
 	return status;
+}
+
+enum normc_status need_output(const struct settings *s, const char *example)
+{
+	if (s->output)
+		return NORMC_OK;
+	const char *model = s->paths.item[0];
+	if (access(model, R_OK))
+		complain(NORMC_IO, "cannot open '%s': %s", model, strerrordesc_np(errno));
+	return complain(NORMC_USAGE, "no output given: -o %s", example);
+}
+
+bool path_ends(const char *path, const char *suffix)
+{
+	size_t n = strlen(path), m = strlen(suffix);
+	return n > m && !strcmp(path + n - m, suffix);
 }
 
 void print_diagnostic(void *user, const char *severity, const char *line)

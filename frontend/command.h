@@ -59,6 +59,10 @@ void command_help(const struct command *command);
 /* Says what is wrong on stderr; returns the status. */
 enum normc_status complain(enum normc_status status, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
+/* For a command that writes `-o OUT`: says if there is none, and then also if there is no model. */
+enum normc_status need_output(const struct settings *settings, const char *example);
+/* Whether a path ends so, with something before it. */
+bool path_ends(const char *path, const char *suffix);
 /* A sink for diagnostics that writes to stderr, and a writer to stdout. */
 void print_diagnostic(void *user, const char *severity, const char *line);
 void print_text(void *user, const char *text);
@@ -100,7 +104,6 @@ struct normc_options settings_options(const struct settings *s);
 /* Options of passes and where messages go. */
 void settings_apply(const struct settings *s, struct compile *c, bool silent);
 
-bool path_is_library(const char *path);
 /* Opens MODEL.onnx or MODEL.so.  With `folder` NULL an ONNX file is compiled in a child process,
  * with messages on stderr; else in this process, silently, and the caller removes the folder, also
  * after a crash.  Fills `error`.  Close the runner also after a failure. */

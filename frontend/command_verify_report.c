@@ -8,15 +8,9 @@
 
 #include "verify.h"
 
-static bool ends_with(const char *path, const char *suffix)
-{
-	size_t n = strlen(path), m = strlen(suffix);
-	return n > m && !strcmp(path + n - m, suffix);
-}
-
 bool report_path_is_known(const char *path)
 {
-	return ends_with(path, ".xml") || ends_with(path, ".json");
+	return path_ends(path, ".xml") || path_ends(path, ".json");
 }
 
 static const char *outcome_name(enum verify_outcome outcome)
@@ -152,7 +146,7 @@ enum normc_status report_write(const struct report_file *about, const struct ver
 	bool ok = true;
 	if (!output_begin(&out, &diag, about->path))
 		return diag.status;
-	if (ends_with(about->path, ".xml"))
+	if (path_ends(about->path, ".xml"))
 		write_xml(out.file, about, r);
 	else
 		ok = write_json(out.file, about, r);
