@@ -84,6 +84,30 @@ static uint32_t put_kernels(struct writer *w, const struct program *p)
 	return at;
 }
 
+/* "N + 1", or "" for a number. */
+static uint32_t put_dim(struct writer *w, const struct dims *dims, const struct dim *d)
+{
+	char text[100] = "";
+	if (!dim_is_const(d))
+		dim_print(dims, d, text, sizeof text);
+	return put_string(w, text);
+}
+
+static uint32_t put_equal(struct writer *w, const struct context *c)
+{
+	uint32_t at = reserve(w, c->n_equal * sizeof(struct normc_desc_equal));
+	for (uint32_t i = 0; i < c->n_equal; i++) {
+		struct normc_desc_equal record;
+		char place[320];
+		diag_place(c->diag, c->equal[i].loc, place, sizeof place);
+		record.place = put_string(w, place);
+		record.a = put_dim(w, c->dims, c->equal[i].a);
+		record.b = put_dim(w, c->dims, c->equal[i].b);
+		put(w, at + i * (uint32_t)sizeof record, &record, sizeof record);
+	}
+	return at;
+}
+
 struct bytes descriptor_new(const struct program *p, const struct codegen_options *options)
 {
 	struct writer w = {.arena = p->context->arena};
@@ -99,6 +123,8 @@ struct bytes descriptor_new(const struct program *p, const struct codegen_option
 	desc.outputs = put_ports(&w, p, g->outputs, g->output_names, g->n_outputs);
 	desc.symbols = put_symbols(&w, p->context->dims);
 	desc.kernels = put_kernels(&w, p);
+	desc.n_equal = p->context->n_equal;
+	desc.equal = put_equal(&w, p->context);
 	if (options->weights_file && p->weights_bytes) {
 		desc.weights_file = put_string(&w, options->weights_file);
 		desc.weights_hash = options->weights_hash;

@@ -35,13 +35,35 @@ static LLVMValueRef begin_with_symbols(struct emit *e, const char *name, LLVMTyp
 	return LLVMGetParam(e->function, 1);
 }
 
-/* dims(symbols, out): the outputs' extents; 1 if extents that must be equal are not, or one is
- * negative. */
+/* The number of the first pair of extents that differ, + 2, or 0; what they are into out[0] and
+ * out[1], which else stay as they are. */
+static LLVMValueRef emit_equal(struct emit *e, LLVMValueRef out)
+{
+	const struct context *c = e->context;
+	LLVMValueRef which = LLVMConstInt(e->t.i32, 0, 0), value[2], place[2];
+	for (int k = 0; c->n_equal && k < 2; k++) {
+		place[k] = emit_element(e, e->t.i64, out, emit_i64(e, k));
+		value[k] = LLVMBuildLoad2(e->b, e->t.i64, place[k], "");
+	}
+	for (uint32_t i = c->n_equal; i-- > 0;) {
+		LLVMValueRef a = emit_dim(e, c->equal[i].a), b = emit_dim(e, c->equal[i].b);
+		LLVMValueRef differ = LLVMBuildICmp(e->b, LLVMIntNE, a, b, "");
+		LLVMValueRef number = LLVMConstInt(e->t.i32, i + 2, 0);
+		which = LLVMBuildSelect(e->b, differ, number, which, "");
+		value[0] = LLVMBuildSelect(e->b, differ, a, value[0], "");
+		value[1] = LLVMBuildSelect(e->b, differ, b, value[1], "");
+	}
+	for (int k = 0; c->n_equal && k < 2; k++)
+		LLVMBuildStore(e->b, value[k], place[k]);
+	return which;
+}
+
+/* dims(symbols, out), see struct normc_module. */
 static void emit_dims_function(struct emit *e, const char *name)
 {
 	const struct graph *g = e->p->graph;
 	LLVMValueRef out = begin_with_symbols(e, name, e->t.i32), zero = emit_i64(e, 0);
-	LLVMValueRef bad = LLVMConstInt(e->t.i1, 0, 0);
+	LLVMValueRef bad = LLVMConstInt(e->t.i1, 0, 0), none = LLVMConstInt(e->t.i32, 0, 0);
 	int64_t at = 0;
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		for (int32_t d = 0; d < g->outputs[i]->type.rank; d++) {
@@ -50,12 +72,10 @@ static void emit_dims_function(struct emit *e, const char *name)
 			bad = LLVMBuildOr(e->b, bad, LLVMBuildICmp(e->b, LLVMIntSLT, v, zero, ""),
 					  "");
 		}
-	for (uint32_t i = 0; i < e->context->n_equal; i++) {
-		LLVMValueRef a = emit_dim(e, e->context->equal[i].a),
-			     b = emit_dim(e, e->context->equal[i].b);
-		bad = LLVMBuildOr(e->b, bad, LLVMBuildICmp(e->b, LLVMIntNE, a, b, ""), "");
-	}
-	LLVMBuildRet(e->b, LLVMBuildZExt(e->b, bad, e->t.i32, ""));
+	LLVMValueRef unequal = emit_equal(e, out);
+	LLVMValueRef is_equal = LLVMBuildICmp(e->b, LLVMIntEQ, unequal, none, "");
+	bad = LLVMBuildZExt(e->b, bad, e->t.i32, "");
+	LLVMBuildRet(e->b, LLVMBuildSelect(e->b, is_equal, bad, unequal, ""));
 }
 
 /* Extents that no arithmetic of ours can overflow with, and memory that a machine may have. */
@@ -184,7 +204,7 @@ static LLVMValueRef call_sizes(struct emit *e, const char *const *name, LLVMValu
 {
 	LLVMTypeRef params[2] = {e->t.ptr, e->t.ptr},
 		    type = LLVMFunctionType(e->t.i32, params, 2, 0);
-	unsigned n_sizes = sizeof(struct normc_sizes) / 8, n_dims = 1;
+	unsigned n_sizes = sizeof(struct normc_sizes) / 8, n_dims = 2;
 	for (uint32_t i = 0; i < e->p->graph->n_outputs; i++)
 		n_dims += (unsigned)e->p->graph->outputs[i]->type.rank;
 	LLVMValueRef sizes = emit_slot(e, LLVMArrayType2(e->t.i64, n_sizes));

@@ -7,6 +7,7 @@
  */
 #include "eval.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "eval_op.h"
@@ -146,23 +147,33 @@ static bool result_new(struct eval *e, const struct node *n, const struct type *
 	return true;
 }
 
-/* Extents that the model takes to be equal. */
+/* "N = 2", or "7" for what is no expression. */
+static void print_extent(const struct context *c, const struct dim *d, int64_t value, char *text,
+			 size_t size)
+{
+	char name[100];
+	dim_print(c->dims, d, name, sizeof name);
+	snprintf(text, size, "%s%s%lld", dim_is_const(d) ? "" : name, dim_is_const(d) ? "" : " = ",
+		 (long long)value);
+}
+
+/* Extents that the model takes to be equal; if they are not, that is the inputs' fault. */
 static bool check_equal(const struct eval *e)
 {
 	const struct context *c = e->context;
-	const struct node nowhere = {0};
 	for (uint32_t i = 0; i < c->n_equal; i++) {
+		const struct dim_pair *pair = &c->equal[i];
+		const struct node place = {.loc = pair->loc};
 		int64_t a, b;
-		char first[100], second[100];
-		if (!eval_dim(e, &nowhere, c->equal[i].a, &a) ||
-		    !eval_dim(e, &nowhere, c->equal[i].b, &b))
+		char first[140], second[140];
+		if (!eval_dim(e, &place, pair->a, &a) || !eval_dim(e, &place, pair->b, &b))
 			return false;
 		if (a == b)
 			continue;
-		dim_print(c->dims, c->equal[i].a, first, sizeof first);
-		dim_print(c->dims, c->equal[i].b, second, sizeof second);
-		return eval_fail(e, &nowhere, "extents %s = %lld and %s = %lld must be equal",
-				 first, (long long)a, second, (long long)b);
+		print_extent(c, pair->a, a, first, sizeof first);
+		print_extent(c, pair->b, b, second, sizeof second);
+		return diag_error(c->diag, pair->loc, NORMC_USAGE,
+				  "extents %s and %s must be equal", first, second);
 	}
 	return true;
 }

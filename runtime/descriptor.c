@@ -80,6 +80,21 @@ static bool kernels_valid(const struct normc_desc *desc)
 	return true;
 }
 
+static bool equal_valid(const struct normc_desc *desc)
+{
+	const struct normc_desc_equal *equal;
+
+	if (!array_fits(desc, desc->n_equal, desc->equal, sizeof(*equal)))
+		return false;
+	equal = (const struct normc_desc_equal *)((const char *)desc + desc->equal);
+	for (uint32_t i = 0; i < desc->n_equal; i++) {
+		if (!string_fits(desc, equal[i].place) || !string_fits(desc, equal[i].a) ||
+		    !string_fits(desc, equal[i].b))
+			return false;
+	}
+	return true;
+}
+
 enum normc_status normc_desc_check(const struct normc_desc *desc, struct normc_error *error)
 {
 	if (!desc || (uintptr_t)desc % 8 ||
@@ -93,7 +108,7 @@ enum normc_status normc_desc_check(const struct normc_desc *desc, struct normc_e
 	    !string_fits(desc, desc->name) ||
 	    !ports_valid(desc, desc->n_inputs, desc->inputs, true) ||
 	    !ports_valid(desc, desc->n_outputs, desc->outputs, false) || !symbols_valid(desc) ||
-	    !kernels_valid(desc) ||
+	    !kernels_valid(desc) || !equal_valid(desc) ||
 	    (desc->weights_file && !string_fits(desc, desc->weights_file)) ||
 	    desc->weights_bytes > INT64_MAX)
 		return normc_error_set(error, NORMC_INVALID,
