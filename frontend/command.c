@@ -199,15 +199,40 @@ static unsigned command_bit(const struct command *command)
 
 /* ---- messages ---- */
 
+static void put_visible(FILE *file, const char *format, va_list args)
+{
+	char *text = NULL, shown[VISIBLE_BYTES];
+	if (vasprintf(&text, format, args) < 0)
+		return;
+	for (const char *c = text; *c; fputs(shown, file))
+		c += visible_character(c, shown);
+	free(text);
+}
+
 enum normc_status complain(enum normc_status status, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
 	fputs("normc: error: ", stderr);
-	vfprintf(stderr, format, args);
+	put_visible(stderr, format, args);
 	fputc('\n', stderr);
 	va_end(args);
 	return status;
+}
+
+void say(FILE *file, const char *format, ...)
+{
+	va_list args;
+	size_t n = strlen(format);
+	bool line = n && format[n - 1] == '\n';
+	char *start = strndup(format, line ? n - 1 : n);
+	va_start(args, format);
+	if (start)
+		put_visible(file, start, args);
+	va_end(args);
+	free(start);
+	if (line)
+		fputc('\n', file);
 }
 
 enum normc_status need_output(const struct settings *s, const char *example)

@@ -59,6 +59,8 @@ void command_help(const struct command *command);
 /* Says what is wrong on stderr; returns the status. */
 enum normc_status complain(enum normc_status status, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
+/* Prints; control characters are shown as "\x0a", but for a newline that ends `format`. */
+void say(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* For a command that writes `-o OUT`: says if there is none, and then also if there is no model. */
 enum normc_status need_output(const struct settings *settings, const char *example);
 /* Whether a path ends so, with something before it. */

@@ -46,7 +46,7 @@ static bool optimise(struct compile *c, void *user)
 	if (!write_file(c, job, path, &summary) ||
 	    !file_put_in_place(&c->diag, path, job->settings->output))
 		return false;
-	printf("%s: %u nodes, opset %d (%s: %u nodes, opset %d)\n", job->settings->output,
+	say(stdout, "%s: %u nodes, opset %d (%s: %u nodes, opset %d)\n", job->settings->output,
 	       summary.nodes, summary.opset, job->settings->paths.item[0],
 	       export_model_nodes(model), export_model_opset(model));
 	return true;

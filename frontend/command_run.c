@@ -22,7 +22,7 @@ int32_t input_find(const struct runner *r, const char *given, const char **file)
 	complain(NORMC_USAGE,
 		 "--input %s: the model has no input of that name; its inputs are:", given);
 	for (size_t i = 0; i < r->n_inputs; i++)
-		fprintf(stderr, "  %s\n", r->inputs[i].name);
+		say(stderr, "  %s\n", r->inputs[i].name);
 	return -1;
 }
 
@@ -120,7 +120,7 @@ static enum normc_status write_outputs(const struct runner *r, const struct sett
 		output_file(r, s, i, path, sizeof path);
 		if (!io_write_npy(&diag, path, &out[i]))
 			return diag.status;
-		printf("%s: %s[", path, normc_elem_name(out[i].elem));
+		say(stdout, "%s: %s[", path, normc_elem_name(out[i].elem));
 		for (int32_t d = 0; d < out[i].rank; d++)
 			printf("%s%lld", d ? "," : "", (long long)out[i].dim[d]);
 		printf("]%s\n", io_npy_lacks(out[i].elem) ? ", the bits as unsigned integers" : "");

@@ -326,7 +326,7 @@ static bool compare_both(struct compile *c, void *user)
 static void print_case(const struct verify_case *c)
 {
 	static const char *const outcomes[] = {"passed", "FAILED", "not applicable"};
-	printf("%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome], c->data,
+	say(stdout, "%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome], c->data,
 	       c->output);
 	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_PASSED)
 		printf(": largest error %.2g of its bound, bounds to %.2g of the largest value",
@@ -336,7 +336,7 @@ static void print_case(const struct verify_case *c)
 	if (c->lane == LANE_FLOAT && c->unchecked)
 		printf(", %lld of %lld elements unchecked", (long long)c->unchecked,
 		       (long long)c->elements);
-	printf("%s%s\n", c->text[0] ? ": " : "", c->text);
+	say(stdout, "%s%s\n", c->text[0] ? ": " : "", c->text);
 }
 
 static uint32_t fired(const struct pass_log *log)

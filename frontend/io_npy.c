@@ -75,8 +75,16 @@ static bool parse_type(struct diag *diag, const char *text, struct header *h)
 		if (!strncmp(text + 2, kinds[i].text, 2) && text[4] == '\'')
 			h->elem = kinds[i].elem;
 	h->swapped = text[1] == '>';
-	return h->elem || diag_error(diag, nowhere, NORMC_UNSUPPORTED,
-				     "elements of numpy's type %.12s are not supported", text);
+	if (h->elem)
+		return true;
+	if (text[2] == 'O')
+		return diag_error(diag, nowhere, NORMC_UNSUPPORTED,
+				  "it holds Python objects, not numbers; convert the array with "
+				  "astype");
+	return diag_error(diag, nowhere, NORMC_UNSUPPORTED,
+			  "elements of numpy's type '%.*s' are not supported",
+			  (int)strcspn(text + 1, "'") < 20 ? (int)strcspn(text + 1, "'") : 20,
+			  text + 1);
 }
 
 static bool parse_shape(struct diag *diag, const char *text, struct normc_tensor *tensor)
