@@ -1,14 +1,10 @@
 /* Options of the command line: one table, from which they are read and explained. */
-#define _GNU_SOURCE
 #include "command.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "pass.h"
 
@@ -197,72 +193,7 @@ static unsigned command_bit(const struct command *command)
 	return 1u << (command - commands);
 }
 
-/* ---- messages ---- */
-
-static void put_visible(FILE *file, const char *format, va_list args)
-{
-	char *text = NULL, shown[VISIBLE_BYTES];
-	if (vasprintf(&text, format, args) < 0)
-		return;
-	for (const char *c = text; *c; fputs(shown, file))
-		c += visible_character(c, shown);
-	free(text);
-}
-
-enum normc_status complain(enum normc_status status, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	fputs("normc: error: ", stderr);
-	put_visible(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	return status;
-}
-
-void say(FILE *file, const char *format, ...)
-{
-	va_list args;
-	size_t n = strlen(format);
-	bool line = n && format[n - 1] == '\n';
-	char *start = strndup(format, line ? n - 1 : n);
-	va_start(args, format);
-	if (start)
-		put_visible(file, start, args);
-	va_end(args);
-	free(start);
-	if (line)
-		fputc('\n', file);
-}
-
-enum normc_status need_output(const struct settings *s, const char *example)
-{
-	if (s->output)
-		return NORMC_OK;
-	const char *model = s->paths.item[0];
-	if (access(model, R_OK))
-		complain(NORMC_IO, "cannot open '%s': %s", model, strerrordesc_np(errno));
-	return complain(NORMC_USAGE, "no output given: -o %s", example);
-}
-
-bool path_ends(const char *path, const char *suffix)
-{
-	size_t n = strlen(path), m = strlen(suffix);
-	return n > m && !strcmp(path + n - m, suffix);
-}
-
-void print_diagnostic(void *user, const char *severity, const char *line)
-{
-	(void)user;
-	(void)severity;
-	fprintf(stderr, "%s\n", line);
-}
-
-void print_text(void *user, const char *text)
-{
-	(void)user;
-	fputs(text, stdout);
-}
+/* ---- help ---- */
 
 static void print_passes(FILE *file)
 {
@@ -365,8 +296,8 @@ static bool read_number(const struct option *o, const char *text, double *number
 	*number = strtod(text, &end);
 	if (end == text || *end || !isfinite(*number) || *number < 0)
 		return false;
-	return o->kind == REAL || (*number < 1e9 && floor(*number) == *number &&
-				  *number >= (o->kind == COUNT));
+	return o->kind == REAL ||
+	       (*number < 1e9 && floor(*number) == *number && *number >= (o->kind == COUNT));
 }
 
 static enum normc_status use_path(struct settings *s, const char *what, const char *path,
@@ -383,9 +314,9 @@ static enum normc_status use_path(struct settings *s, const char *what, const ch
 /* The value of an option that is a path. */
 static enum normc_status use_option(struct settings *s, const struct option *o, const char *value)
 {
-	enum path_use use = o->kind == FOLDER			     ? PATH_FOLDER
+	enum path_use use = o->kind == FOLDER			  ? PATH_FOLDER
 			    : o->kind == READ || o->kind == READS ? PATH_READ
-								     : PATH_WRITTEN;
+								  : PATH_WRITTEN;
 	if (!*value)
 		return complain(NORMC_USAGE, "--%s needs a value that is not empty", o->name);
 	enum normc_status status = use_path(s, o->name, value, use);
@@ -444,8 +375,7 @@ static enum normc_status count_paths(const struct settings *s, const struct comm
 	else
 		complain(NORMC_USAGE, "no %s given",
 			 command->run == command_check ? "folder" : "model");
-	fprintf(stderr, "usage: %s\n`normc %s --help` tells more\n", command->usage,
-		command->name);
+	fprintf(stderr, "usage: %s\n`normc %s --help` tells more\n", command->usage, command->name);
 	return NORMC_USAGE;
 }
 
@@ -508,8 +438,7 @@ static enum normc_status read_option(struct settings *s, const struct command *c
 	}
 	if (!o->value && value)
 		return complain(NORMC_USAGE, "--%s takes no value", o->name);
-	if (o->kind != FLAG && o->kind != TEXTS && o->kind != READS &&
-	    (s->given & option_bit(o)))
+	if (o->kind != FLAG && o->kind != TEXTS && o->kind != READS && (s->given & option_bit(o)))
 		return complain(NORMC_USAGE, "--%s is given twice", o->name);
 	s->given |= option_bit(o);
 	if (o->value && !value && o->kind != MAYBE)

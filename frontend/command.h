@@ -56,6 +56,8 @@ enum normc_status settings_read(struct settings *s, const struct command *comman
 void settings_free(struct settings *s);
 void command_help(const struct command *command);
 
+/* ---- command_say.c ---- */
+
 /* Says what is wrong on stderr; returns the status. */
 enum normc_status complain(enum normc_status status, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));

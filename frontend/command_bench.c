@@ -108,7 +108,7 @@ static int64_t chosen_extent(const struct settings *s, const struct normc_port *
 		if (is_for(s->dims.item[i], symbol))
 			return strtoll(s->dims.item[i] + strlen(symbol) + 1, NULL, 10);
 	say(stderr, "note: dimension %d%s%s of input '%s' is taken to be 1; --dim sets it\n",
-		(int)d, *symbol ? " = " : "", symbol, port->name);
+	    (int)d, *symbol ? " = " : "", symbol, port->name);
 	return 1;
 }
 
@@ -301,8 +301,8 @@ static enum normc_status bench(struct runner *r, const struct settings *s, struc
 {
 	struct normc_error error = {0};
 	struct times times = {.ms = calloc(MOST_RUNS, sizeof(double))};
-	enum normc_status status = times.ms ? check_dims(r, s)
-					    : complain(NORMC_LIMIT, "out of memory");
+	enum normc_status status =
+			times.ms ? check_dims(r, s) : complain(NORMC_LIMIT, "out of memory");
 
 	if (!status)
 		status = make_inputs(r, s, in);

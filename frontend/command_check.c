@@ -277,8 +277,8 @@ static void check_case(const struct settings *s, const char *path, struct totals
 	if (!v.status && !s->quiet)
 		say(stdout, "pass %s\n", name);
 	else if (v.status)
-		say(stdout, "%s %s: %s\n", v.status == NORMC_UNSUPPORTED ? "unsupported" : "FAIL", name,
-		       v.text);
+		say(stdout, "%s %s: %s\n", v.status == NORMC_UNSUPPORTED ? "unsupported" : "FAIL",
+		    name, v.text);
 }
 
 static bool is_case(const char *path)

@@ -70,7 +70,7 @@ static void mark_left(const struct graph *g, enum left *left, uint32_t n_sources
 static void print_norm(const struct count *count)
 {
 	say(stdout, "%s: %u in the model, %u after rewriting", count->op_type, count->before,
-	       count->after);
+	    count->after);
 	if (count->meanless)
 		printf(", %u of them without a mean (RMSNorm)", count->meanless);
 	putchar('\n');
@@ -102,7 +102,7 @@ static void print_operators(struct compile *c)
 	printf("operators:\n");
 	for (uint32_t i = 0; i < n; i++)
 		say(stdout, "  %s%s%s: %u\n", counts[i].domain, counts[i].domain[0] ? "." : "",
-		       counts[i].op_type, counts[i].before);
+		    counts[i].op_type, counts[i].before);
 	for (uint32_t i = 0; i < n; i++)
 		if (counts[i].norm)
 			print_norm(&counts[i]);

@@ -47,8 +47,8 @@ static bool optimise(struct compile *c, void *user)
 	    !file_put_in_place(&c->diag, path, job->settings->output))
 		return false;
 	say(stdout, "%s: %u nodes, opset %d (%s: %u nodes, opset %d)\n", job->settings->output,
-	       summary.nodes, summary.opset, job->settings->paths.item[0],
-	       export_model_nodes(model), export_model_opset(model));
+	    summary.nodes, summary.opset, job->settings->paths.item[0], export_model_nodes(model),
+	    export_model_opset(model));
 	return true;
 }
 

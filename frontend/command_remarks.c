@@ -24,7 +24,7 @@ static void print_remark(const struct compile *c, const struct remark *r)
 	char place[400];
 	diag_place(&c->diag, r->loc, place, sizeof place);
 	say(stdout, "%s %s: %s: %s\n", r->missed ? "missed" : "done  ", r->rule,
-	       *place ? place : "the model", r->missed ? r->missed : help_of(r->rule));
+	    *place ? place : "the model", r->missed ? r->missed : help_of(r->rule));
 }
 
 static void add_text(cJSON *to, const char *name, const char *text)

@@ -326,8 +326,8 @@ static bool compare_both(struct compile *c, void *user)
 static void print_case(const struct verify_case *c)
 {
 	static const char *const outcomes[] = {"passed", "FAILED", "not applicable"};
-	say(stdout, "%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome], c->data,
-	       c->output);
+	say(stdout, "%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome],
+	    c->data, c->output);
 	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_PASSED)
 		printf(": largest error %.2g of its bound, bounds to %.2g of the largest value",
 		       c->ratio, c->tightness);

@@ -96,7 +96,7 @@ void import_region_extend(struct import *n, struct graph *region, uint32_t n_par
  * ended by NULL, may be NULL. */
 struct graph *import_model(struct context *context, struct model *model, const char *const *fixed);
 
-/* Whether each text of `fixed` is NAME=NUMBER and no NAME comes twice; else false after a report. */
+/* Whether each text of `fixed` is NAME=NUMBER and no NAME comes twice; false after a report. */
 bool import_fixed_valid(struct diag *diag, const char *const *fixed);
 
 /* Rows of onnx.def, for the support table: calls put(user, domain, operator, first, last) in the

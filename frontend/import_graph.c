@@ -27,8 +27,8 @@ static bool wrong_port(const struct port *port, enum normc_status status, const 
 }
 
 /* Whether no earlier port of the kind ("input", "output") has this name; else after a report. */
-static bool name_is_new(struct importer *s, struct names *seen, const char *kind,
-			const char *name, size_t index)
+static bool name_is_new(struct importer *s, struct names *seen, const char *kind, const char *name,
+			size_t index)
 {
 	void **slot = names_slot(seen, name);
 	if (*slot)

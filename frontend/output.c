@@ -82,8 +82,8 @@ static bool is_folder(const char *path)
 static bool refuse_folder(struct diag *diag, const struct named_path *p, const char *folder)
 {
 	return diag_error(diag, nowhere, NORMC_IO,
-			  "the %s %.200s: cannot write into the folder '%.200s': %s", p->what, p->path,
-			  folder, strerrordesc_np(errno));
+			  "the %s %.200s: cannot write into the folder '%.200s': %s", p->what,
+			  p->path, folder, strerrordesc_np(errno));
 }
 
 /* Whether a file can appear at the path. */
@@ -91,8 +91,9 @@ static bool check_file(struct diag *diag, const struct named_path *p)
 {
 	char folder[4096];
 	if (is_folder(p->path))
-		return diag_error(diag, nowhere, NORMC_USAGE, "the %s %.300s: there is a folder of that name",
-				  p->what, p->path);
+		return diag_error(diag, nowhere, NORMC_USAGE,
+				  "the %s %.300s: there is a folder of that name", p->what,
+				  p->path);
 	if (!folder_of(p->path, folder, sizeof folder))
 		return diag_error(diag, nowhere, NORMC_IO, "the %s: the path is too long", p->what);
 	if (!is_special(p->path) && access(folder, W_OK | X_OK))
@@ -121,8 +122,8 @@ static bool check_folder(struct diag *diag, const struct named_path *p)
 
 static bool check_usable(struct diag *diag, const struct named_path *p)
 {
-	return p->use == PATH_READ || (p->use == PATH_FOLDER ? check_folder(diag, p)
-							     : check_file(diag, p));
+	return p->use == PATH_READ ||
+	       (p->use == PATH_FOLDER ? check_folder(diag, p) : check_file(diag, p));
 }
 
 /* Of two paths of the same file, one of them written, the one that is written, or is so later. */
