@@ -285,9 +285,11 @@ static bool add_paths(struct compile *c, const char *path, const char *weights)
 	struct named_path *all = arena_new(c->context.arena, struct named_path, c->n_paths + 2);
 	for (size_t i = 0; i < c->n_paths; i++)
 		all[i] = c->paths[i];
-	all[c->n_paths++] = (struct named_path){"header", with_suffix(c, path, ".h"), PATH_WRITTEN};
+	all[c->n_paths++] = (struct named_path){"the header", with_suffix(c, path, ".h"),
+						PATH_WRITTEN, false};
 	if (weights && !c->options.weights_file)
-		all[c->n_paths++] = (struct named_path){"weights", weights, PATH_WRITTEN};
+		all[c->n_paths++] =
+				(struct named_path){"the weights", weights, PATH_WRITTEN, false};
 	c->paths = all;
 	return paths_check(&c->diag, all, c->n_paths);
 }

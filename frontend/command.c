@@ -79,6 +79,8 @@ static const struct option options[] = {
 		{"graph", 0, NULL, INSPECT, FLAG, FIELD(graph), "print the rewritten graph"},
 		{"kernels", 0, NULL, INSPECT, FLAG, FIELD(kernels),
 		 "print kernels, buffers and the memory plan"},
+		{"html", 0, "FILE.html", INSPECT, WRITTEN, FIELD(html),
+		 "draw the graph before and after the rewrites, with the remarks"},
 		{"passes", 0, "-NAME,+NAME,...", MODEL | CHECK, TEXT, FIELD(passes),
 		 "leave passes out, or add one that runs on request (listed below)"},
 		{"remarks", 0, "FILE.json", COMPILE | INSPECT, MAYBE, FIELD(remarks),
@@ -146,7 +148,8 @@ const struct command commands[] = {
 		 "\n"
 		 "  normc inspect resnet50.onnx\n"
 		 "  normc inspect resnet50.onnx --graph | less\n"
-		 "  normc inspect resnet50.onnx --kernels --dim N=1\n",
+		 "  normc inspect resnet50.onnx --kernels --dim N=1\n"
+		 "  normc inspect resnet50.onnx --html resnet50.html\n",
 		 1, 1, command_inspect},
 		{"opt", "write the rewritten model as ONNX",
 		 "normc opt MODEL.onnx -o OUT.onnx [options]",
@@ -300,14 +303,13 @@ static bool read_number(const struct option *o, const char *text, double *number
 	       (*number < 1e9 && floor(*number) == *number && *number >= (o->kind == COUNT));
 }
 
-static enum normc_status use_path(struct settings *s, const char *what, const char *path,
-				  enum path_use use)
+static enum normc_status use_path(struct settings *s, struct named_path path)
 {
 	struct named_path *used = realloc(s->used, ((size_t)s->n_used + 1) * sizeof *used);
 	if (!used)
 		return complain(NORMC_LIMIT, "out of memory");
 	s->used = used;
-	used[s->n_used++] = (struct named_path){what, path, use};
+	used[s->n_used++] = path;
 	return NORMC_OK;
 }
 
@@ -319,11 +321,14 @@ static enum normc_status use_option(struct settings *s, const struct option *o, 
 								  : PATH_WRITTEN;
 	if (!*value)
 		return complain(NORMC_USAGE, "--%s needs a value that is not empty", o->name);
-	enum normc_status status = use_path(s, o->name, value, use);
+	struct named_path path = {o->name, value, use, true};
+	enum normc_status status = use_path(s, path);
 	/* names may contain '=' as well as paths, and the model tells which are names only later */
 	const char *equals = o->kind == READS ? strchr(value, '=') : NULL;
-	for (; !status && equals; equals = strchr(equals + 1, '='))
-		status = use_path(s, o->name, equals + 1, use);
+	for (; !status && equals; equals = strchr(equals + 1, '=')) {
+		path.path = equals + 1;
+		status = use_path(s, path);
+	}
 	return status;
 }
 
@@ -452,9 +457,9 @@ static enum normc_status read_option(struct settings *s, const struct command *c
 static enum normc_status add_path(struct settings *s, const struct command *command,
 				  const char *path)
 {
+	struct named_path used = {"the model", path, PATH_READ, false};
 	enum normc_status status = list_add(&s->paths, path);
-	return status || command->run == command_check ? status
-						       : use_path(s, "model", path, PATH_READ);
+	return status || command->run == command_check ? status : use_path(s, used);
 }
 
 enum normc_status settings_read(struct settings *s, const struct command *command, char **arguments,

@@ -6,8 +6,7 @@
 
 #include "rewrite.h"
 
-/* What a rewrite does, or why it is right; NULL: its table does not say. */
-static const char *help_of(const char *rule)
+const char *rule_help(const char *rule)
 {
 	struct pass_description d;
 	for (uint32_t i = 0; i < n_rules; i++)
@@ -24,7 +23,7 @@ static void print_remark(const struct compile *c, const struct remark *r)
 	char place[400];
 	diag_place(&c->diag, r->loc, place, sizeof place);
 	say(stdout, "%s %s: %s: %s\n", r->missed ? "missed" : "done  ", r->rule,
-	    *place ? place : "the model", r->missed ? r->missed : help_of(r->rule));
+	    *place ? place : "the model", r->missed ? r->missed : rule_help(r->rule));
 }
 
 static void add_text(cJSON *to, const char *name, const char *text)
@@ -38,7 +37,7 @@ static cJSON *remark_json(const struct compile *c, const struct remark *r)
 	cJSON *to = cJSON_CreateObject();
 	add_text(to, "rule", r->rule);
 	cJSON_AddBoolToObject(to, "fired", !r->missed);
-	add_text(to, "does", help_of(r->rule));
+	add_text(to, "does", rule_help(r->rule));
 	add_text(to, "missed", r->missed);
 	if (r->loc.source && r->loc.source < c->diag.n_sources) {
 		const struct source *s = &c->diag.sources[r->loc.source];

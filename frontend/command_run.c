@@ -102,9 +102,9 @@ static enum normc_status check_outputs(const struct runner *r, const struct sett
 		const struct named_path *taken = paths_find(s->used, (size_t)s->n_used, path);
 		if (taken)
 			return complain(NORMC_USAGE,
-					"the output %s would overwrite the %s %s; --output-dir DIR "
+					"the output %s would overwrite %s%s %s; --output-dir DIR "
 					"puts it elsewhere",
-					path, taken->what, taken->path);
+					path, path_dashes(taken), taken->what, taken->path);
 	}
 	return NORMC_OK;
 }

@@ -23,8 +23,8 @@ static bool spare_weights(struct compile *c)
 		const struct named_path *p = &c->paths[i];
 		if (p->use == PATH_WRITTEN && model_reads(c->model->model, p->path))
 			return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
-					  "the %s %.300s would overwrite weights of the model",
-					  p->what, p->path);
+					  "%s%s %.300s would overwrite weights of the model",
+					  path_dashes(p), p->what, p->path);
 	}
 	return true;
 }
@@ -226,9 +226,10 @@ enum normc_status normc_compile_file(const struct normc_model *model, const char
 	char folder[4096] = "";
 
 	compile_begin(&c, model, options);
-	struct named_path paths[] = {{"model", model->path, PATH_READ},
-				     {"output", path, PATH_WRITTEN},
-				     {"weights", c.options.weights_file, PATH_WRITTEN}};
+	struct named_path paths[] = {
+			{"the model", model->path, PATH_READ, false},
+			{"the output", path, PATH_WRITTEN, false},
+			{"the weights file", c.options.weights_file, PATH_WRITTEN, false}};
 	c.paths = paths;
 	c.n_paths = c.options.weights_file ? 3 : 2;
 	if (folder_make(&c.diag, path, folder, sizeof folder))

@@ -73,6 +73,11 @@ const struct named_path *paths_find(const struct named_path *list, size_t n, con
 	return NULL;
 }
 
+const char *path_dashes(const struct named_path *path)
+{
+	return path->is_option ? "--" : "";
+}
+
 static bool is_folder(const char *path)
 {
 	struct stat status;
@@ -82,8 +87,8 @@ static bool is_folder(const char *path)
 static bool refuse_folder(struct diag *diag, const struct named_path *p, const char *folder)
 {
 	return diag_error(diag, nowhere, NORMC_IO,
-			  "the %s %.200s: cannot write into the folder '%.200s': %s", p->what,
-			  p->path, folder, strerrordesc_np(errno));
+			  "%s%s %.200s: cannot write into the folder '%.200s': %s", path_dashes(p),
+			  p->what, p->path, folder, strerrordesc_np(errno));
 }
 
 /* Whether a file can appear at the path. */
@@ -92,10 +97,11 @@ static bool check_file(struct diag *diag, const struct named_path *p)
 	char folder[4096];
 	if (is_folder(p->path))
 		return diag_error(diag, nowhere, NORMC_USAGE,
-				  "the %s %.300s: there is a folder of that name", p->what,
-				  p->path);
+				  "%s%s %.300s: there is a folder of that name", path_dashes(p),
+				  p->what, p->path);
 	if (!folder_of(p->path, folder, sizeof folder))
-		return diag_error(diag, nowhere, NORMC_IO, "the %s: the path is too long", p->what);
+		return diag_error(diag, nowhere, NORMC_IO, "%s%s: the path is too long",
+				  path_dashes(p), p->what);
 	if (!is_special(p->path) && access(folder, W_OK | X_OK))
 		return refuse_folder(diag, p, folder);
 	return true;
@@ -108,7 +114,8 @@ static bool check_folder(struct diag *diag, const struct named_path *p)
 	struct stat status;
 	int n = snprintf(at, sizeof at, "%s", p->path);
 	if (n < 0 || (size_t)n >= sizeof at)
-		return diag_error(diag, nowhere, NORMC_IO, "the %s: the path is too long", p->what);
+		return diag_error(diag, nowhere, NORMC_IO, "%s%s: the path is too long",
+				  path_dashes(p), p->what);
 	while (stat(at, &status) && errno == ENOENT && strcmp(at, ".") != 0) {
 		folder_of(at, above, sizeof above);
 		snprintf(at, sizeof at, "%s", above);
@@ -132,8 +139,8 @@ static bool refuse_pair(struct diag *diag, const struct named_path *first,
 {
 	bool later = second->use == PATH_WRITTEN;
 	const struct named_path *by = later ? second : first, *of = later ? first : second;
-	return diag_error(diag, nowhere, NORMC_USAGE, "the %s %.200s would overwrite the %s %.200s",
-			  by->what, by->path, of->what, of->path);
+	return diag_error(diag, nowhere, NORMC_USAGE, "%s%s %.200s would overwrite %s%s %.200s",
+			  path_dashes(by), by->what, by->path, path_dashes(of), of->what, of->path);
 }
 
 bool paths_check(struct diag *diag, const struct named_path *list, size_t n)

@@ -13,11 +13,14 @@
 enum path_use { PATH_READ, PATH_WRITTEN, PATH_FOLDER };
 
 struct named_path {
-	const char *what; /* for messages: "model", "report" */
+	const char *what; /* for messages: "the model"; of an option, its name */
 	const char *path;
 	enum path_use use;
+	bool is_option;
 };
 
+/* "--" for an option, "" otherwise: what stands before `what` in a message. */
+const char *path_dashes(const struct named_path *path);
 /* Whether every path can be written that is to be, and none is the file of another one; else false
  * after a report that names both.  Reads the file system, changes nothing. */
 bool paths_check(struct diag *diag, const struct named_path *list, size_t n);

@@ -39,27 +39,27 @@ struct collision {
 
 static const struct collision collisions[] = {
 		{{"compile", "m.onnx", "-o", "m.so", "--weights", "m.onnx"},
-		 "the weights m.onnx would overwrite the model m.onnx"},
+		 "--weights m.onnx would overwrite the model m.onnx"},
 		{{"compile", "m.onnx", "-o", "m.so", "--weights", "./m.so"},
-		 "the weights ./m.so would overwrite the output m.so"},
+		 "--weights ./m.so would overwrite --output m.so"},
 		{{"compile", "m.onnx", "-o", "m.so", "--weights", "m.h"},
-		 "the header m.h would overwrite the weights m.h"},
+		 "the header m.h would overwrite --weights m.h"},
 		{{"compile", "m.onnx", "-o", "m.so", "--remarks=m.h"},
-		 "the header m.h would overwrite the remarks m.h"},
+		 "the header m.h would overwrite --remarks m.h"},
 		{{"compile", "n.weights", "-o", "n.ll"},
 		 "the weights n.weights would overwrite the model n.weights"},
 		{{"compile", "m.onnx", "-o", "m.so", "--remarks=m.so"},
-		 "the remarks m.so would overwrite the output m.so"},
+		 "--remarks m.so would overwrite --output m.so"},
 		{{"compile", "m.onnx", "--weights", "w", "--remarks=./w", "-o", "m.so"},
-		 "the remarks ./w would overwrite the weights w"},
+		 "--remarks ./w would overwrite --weights w"},
 		{{"inspect", "--remarks=link.onnx", "m.onnx"},
-		 "the remarks link.onnx would overwrite the model m.onnx"},
+		 "--remarks link.onnx would overwrite the model m.onnx"},
 		{{"opt", "m.onnx", "-o", "folder/../m.onnx"},
-		 "the output folder/../m.onnx would overwrite the model m.onnx"},
+		 "--output folder/../m.onnx would overwrite the model m.onnx"},
 		{{"verify", "m.onnx", "m.json", "--report", "m.json"},
-		 "the report m.json would overwrite the model m.json"},
+		 "--report m.json would overwrite the model m.json"},
 		{{"verify", "m.onnx", "-i", "x=x.json", "--report", "x.json"},
-		 "the report x.json would overwrite the input x.json"},
+		 "--report x.json would overwrite --input x.json"},
 };
 
 static void test_collisions(void **state)
@@ -101,7 +101,7 @@ static void test_run_collision(void **state)
 	write_input(place, "x.pb");
 	assert_int_equal(run_normc(place, "run", "m.onnx", "-i", "x.pb", "--interpret"), 0);
 	assert_int_equal(run_normc(place, "run", "m.onnx", "-i", "y.npy", "--interpret"), 2);
-	assert_says(place->err, "the output y.npy would overwrite the input y.npy; --output-dir");
+	assert_says(place->err, "the output y.npy would overwrite --input y.npy; --output-dir");
 	assert_int_equal(run_normc(place, "run", "m.onnx", "-i", "x=y.npy", "--interpret",
 				   "--output-dir", "a/b//c/"),
 			 0);
@@ -153,9 +153,9 @@ static void test_missing_folders(void **state)
 	write_file(place, "bad.onnx", "no model", 8);
 	/* before the model is looked at */
 	assert_int_equal(run_normc(place, "verify", "bad.onnx", "--report", "none/r.xml"), 5);
-	assert_says(place->err, "the report none/r.xml: cannot write into the folder 'none'");
+	assert_says(place->err, "--report none/r.xml: cannot write into the folder 'none'");
 	assert_int_equal(run_normc(place, "inspect", "bad.onnx", "--remarks=none/r.json"), 5);
-	assert_says(place->err, "the remarks none/r.json: cannot write into the folder 'none'");
+	assert_says(place->err, "--remarks none/r.json: cannot write into the folder 'none'");
 	assert_int_equal(run_normc(place, "compile", "bad.onnx", "-o", "none/m.so"), 5);
 	assert_int_equal(run_normc(place, "compile", "bad.onnx", "-o", "m.so", "--weights", "."),
 			 2);
