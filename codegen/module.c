@@ -35,25 +35,27 @@ static LLVMValueRef begin_with_symbols(struct emit *e, const char *name, LLVMTyp
 	return LLVMGetParam(e->function, 1);
 }
 
-/* The number of the first pair of extents that differ, + 2, or 0; what they are into out[0] and
+/* The number of the first condition that does not hold, + 2, or 0; then its sides are in out[0] and
  * out[1], which else stay as they are. */
-static LLVMValueRef emit_equal(struct emit *e, LLVMValueRef out)
+static LLVMValueRef emit_conditions(struct emit *e, LLVMValueRef out)
 {
-	const struct context *c = e->context;
+	const struct conditions list = conditions_new(e->p);
 	LLVMValueRef which = LLVMConstInt(e->t.i32, 0, 0), value[2], place[2];
-	for (int k = 0; c->n_equal && k < 2; k++) {
+	for (int k = 0; list.n && k < 2; k++) {
 		place[k] = emit_element(e, e->t.i64, out, emit_i64(e, k));
 		value[k] = LLVMBuildLoad2(e->b, e->t.i64, place[k], "");
 	}
-	for (uint32_t i = c->n_equal; i-- > 0;) {
-		LLVMValueRef a = emit_dim(e, c->equal[i].a), b = emit_dim(e, c->equal[i].b);
-		LLVMValueRef differ = LLVMBuildICmp(e->b, LLVMIntNE, a, b, "");
+	for (uint32_t i = list.n; i-- > 0;) {
+		const struct dim *right = list.item[i].b;
+		LLVMValueRef a = emit_dim(e, list.item[i].a),
+			     b = right ? emit_dim(e, right) : emit_i64(e, 0);
+		LLVMValueRef fails = LLVMBuildICmp(e->b, right ? LLVMIntNE : LLVMIntSLT, a, b, "");
 		LLVMValueRef number = LLVMConstInt(e->t.i32, i + 2, 0);
-		which = LLVMBuildSelect(e->b, differ, number, which, "");
-		value[0] = LLVMBuildSelect(e->b, differ, a, value[0], "");
-		value[1] = LLVMBuildSelect(e->b, differ, b, value[1], "");
+		which = LLVMBuildSelect(e->b, fails, number, which, "");
+		value[0] = LLVMBuildSelect(e->b, fails, a, value[0], "");
+		value[1] = LLVMBuildSelect(e->b, fails, b, value[1], "");
 	}
-	for (int k = 0; c->n_equal && k < 2; k++)
+	for (int k = 0; list.n && k < 2; k++)
 		LLVMBuildStore(e->b, value[k], place[k]);
 	return which;
 }
@@ -72,10 +74,10 @@ static void emit_dims_function(struct emit *e, const char *name)
 			bad = LLVMBuildOr(e->b, bad, LLVMBuildICmp(e->b, LLVMIntSLT, v, zero, ""),
 					  "");
 		}
-	LLVMValueRef unequal = emit_equal(e, out);
-	LLVMValueRef is_equal = LLVMBuildICmp(e->b, LLVMIntEQ, unequal, none, "");
+	LLVMValueRef which = emit_conditions(e, out);
+	LLVMValueRef holds = LLVMBuildICmp(e->b, LLVMIntEQ, which, none, "");
 	bad = LLVMBuildZExt(e->b, bad, e->t.i32, "");
-	LLVMBuildRet(e->b, LLVMBuildSelect(e->b, is_equal, bad, unequal, ""));
+	LLVMBuildRet(e->b, LLVMBuildSelect(e->b, holds, bad, which, ""));
 }
 
 /* Extents that no arithmetic of ours can overflow with, and memory that a machine may have. */

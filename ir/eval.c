@@ -128,6 +128,16 @@ bool eval_same_shape(const struct eval *e, const struct node *n, const struct te
 	return true;
 }
 
+/* "N = 2", or "7" for what is no expression. */
+static void print_extent(const struct context *c, const struct dim *d, int64_t value, char *text,
+			 size_t size)
+{
+	char name[100];
+	dim_print(c->dims, d, name, sizeof name);
+	snprintf(text, size, "%s%s%lld", dim_is_const(d) ? "" : name, dim_is_const(d) ? "" : " = ",
+		 (long long)value);
+}
+
 /* Storage for a value of this type. A result that a call leaves out has no type, and gets none. */
 static bool result_new(struct eval *e, const struct node *n, const struct type *type,
 		       struct tensor *t)
@@ -139,22 +149,16 @@ static bool result_new(struct eval *e, const struct node *n, const struct type *
 	for (int32_t k = 0; k < type->rank; k++) {
 		if (!eval_dim(e, n, type->dim[k], &dim[k]))
 			return false;
-		if (dim[k] < 0)
-			return eval_fail(e, n, "dimension %d would have extent %lld", k,
-					 (long long)dim[k]);
+		if (dim[k] >= 0)
+			continue;
+		char text[140];
+		print_extent(e->context, type->dim[k], dim[k], text, sizeof text);
+		return diag_error(e->context->diag, n->loc,
+				  dim_is_const(type->dim[k]) ? NORMC_INVALID : NORMC_USAGE,
+				  "the extent %s is negative", text);
 	}
 	*t = tensor_take(e, type->elem, type->rank, dim);
 	return true;
-}
-
-/* "N = 2", or "7" for what is no expression. */
-static void print_extent(const struct context *c, const struct dim *d, int64_t value, char *text,
-			 size_t size)
-{
-	char name[100];
-	dim_print(c->dims, d, name, sizeof name);
-	snprintf(text, size, "%s%s%lld", dim_is_const(d) ? "" : name, dim_is_const(d) ? "" : " = ",
-		 (long long)value);
 }
 
 /* Extents that the model takes to be equal; if they are not, that is the inputs' fault. */

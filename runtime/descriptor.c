@@ -80,16 +80,16 @@ static bool kernels_valid(const struct normc_desc *desc)
 	return true;
 }
 
-static bool equal_valid(const struct normc_desc *desc)
+static bool conditions_valid(const struct normc_desc *desc)
 {
-	const struct normc_desc_equal *equal;
+	const struct normc_desc_condition *condition;
 
-	if (!array_fits(desc, desc->n_equal, desc->equal, sizeof(*equal)))
+	if (!array_fits(desc, desc->n_conditions, desc->conditions, sizeof(*condition)))
 		return false;
-	equal = (const struct normc_desc_equal *)((const char *)desc + desc->equal);
-	for (uint32_t i = 0; i < desc->n_equal; i++) {
-		if (!string_fits(desc, equal[i].place) || !string_fits(desc, equal[i].a) ||
-		    !string_fits(desc, equal[i].b))
+	condition = (const void *)((const char *)desc + desc->conditions);
+	for (uint32_t i = 0; i < desc->n_conditions; i++, condition++) {
+		if (!string_fits(desc, condition->place) || !string_fits(desc, condition->a) ||
+		    !string_fits(desc, condition->b))
 			return false;
 	}
 	return true;
@@ -108,7 +108,7 @@ enum normc_status normc_desc_check(const struct normc_desc *desc, struct normc_e
 	    !string_fits(desc, desc->name) ||
 	    !ports_valid(desc, desc->n_inputs, desc->inputs, true) ||
 	    !ports_valid(desc, desc->n_outputs, desc->outputs, false) || !symbols_valid(desc) ||
-	    !kernels_valid(desc) || !equal_valid(desc) ||
+	    !kernels_valid(desc) || !conditions_valid(desc) ||
 	    (desc->weights_file && !string_fits(desc, desc->weights_file)) ||
 	    desc->weights_bytes > INT64_MAX)
 		return normc_error_set(error, NORMC_INVALID,

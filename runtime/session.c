@@ -270,20 +270,25 @@ static void add_extent(struct text *text, const char *name, int64_t value)
 	add_text(text, "%s%s%lld", name, name[0] ? " = " : "", (long long)value);
 }
 
-/* Pair `number` of extents that a node takes to be equal differs. */
-static enum normc_status refuse_pair(const struct normc_session *session, uint32_t number,
-				     const struct normc_tensor *in, struct normc_error *error)
+/* A condition on extents does not hold; its sides are in session->dims. */
+static enum normc_status refuse_condition(const struct normc_session *session, uint32_t number,
+					  const struct normc_tensor *in, struct normc_error *error)
 {
 	const struct normc_desc *desc = desc_of(session);
-	const struct normc_desc_equal *equal = (const void *)((const char *)desc + desc->equal);
-	const char *place = normc_desc_string(desc, equal[number].place);
+	const struct normc_desc_condition *condition =
+			(const void *)((const char *)desc + desc->conditions);
+	const char *place = normc_desc_string(desc, condition[number].place);
+	int two_sided = condition[number].two_sided != 0;
 	struct text text = {.n = 0};
 
-	add_text(&text, "%s%sextents ", place, place[0] ? ": " : "");
-	add_extent(&text, normc_desc_string(desc, equal[number].a), session->dims[0]);
-	add_text(&text, " and ");
-	add_extent(&text, normc_desc_string(desc, equal[number].b), session->dims[1]);
-	add_text(&text, " must be equal");
+	add_text(&text, "%s%s%s ", place, place[0] ? ": " : "",
+		 two_sided ? "extents" : "the extent");
+	add_extent(&text, normc_desc_string(desc, condition[number].a), session->dims[0]);
+	if (two_sided) {
+		add_text(&text, " and ");
+		add_extent(&text, normc_desc_string(desc, condition[number].b), session->dims[1]);
+	}
+	add_text(&text, two_sided ? " must be equal" : " is negative");
 	add_inputs(&text, session, in);
 	return normc_error_set(error, NORMC_USAGE, "%s", text.space);
 }
@@ -296,8 +301,8 @@ static enum normc_status fill_outputs(struct normc_session *session, const struc
 	const int64_t *dim = session->dims;
 	int32_t wrong = program->module.dims(session->symbols, session->dims);
 
-	if (wrong > 1 && (uint32_t)wrong - 2 < desc_of(session)->n_equal)
-		return refuse_pair(session, (uint32_t)wrong - 2, in, error);
+	if (wrong > 1 && (uint32_t)wrong - 2 < desc_of(session)->n_conditions)
+		return refuse_condition(session, (uint32_t)wrong - 2, in, error);
 	if (wrong)
 		return refuse_extents(session, in, error);
 	for (uint32_t i = 0; i < desc_of(session)->n_outputs; i++) {

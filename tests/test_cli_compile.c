@@ -78,6 +78,8 @@ static void test_run(void **state)
 	expect_output(place);
 }
 
+#define TOO_SHORT NORMC_SOURCE_DIR "/tests/data/too_short.onnx"
+
 /* What a run refuses: it names the kernel, the shapes, or the option. */
 static void test_refused_runs(void **state)
 {
@@ -103,6 +105,11 @@ static void test_refused_runs(void **state)
 			 2);
 	assert_says(place->err, "node 0 'sum' (Add, opset 17): extents N = 2 and M = 4 must be "
 				"equal, of inputs x[2,3], z[4,3]");
+	/* an extent in the middle that no output shows */
+	assert_int_equal(run_normc(place, "run", TOO_SHORT, "-i", "x=x2.pb"), 2);
+	assert_says(place->err, "node 0 'cut' (Pad, opset 17): the extent N - 5 = -3 is negative");
+	assert_int_equal(run_normc(place, "run", TOO_SHORT, "-i", "x=x2.pb", "--interpret"), 2);
+	assert_says(place->err, "node 0 'cut' (Pad, opset 17): the extent N - 5 = -3 is negative");
 	assert_int_equal(run_normc(place, "bench", NORMC_SOURCE_DIR "/tests/data/endless.onnx",
 				   "--limit", "1"),
 			 6);
