@@ -49,7 +49,7 @@ static const struct option options[] = {
 		{"input", 'i', "NAME=FILE", RUN | VERIFY, READS, FIELD(inputs),
 		 "an input from a .npy, .npz or .pb file; an only input needs no NAME="},
 		{"output-dir", 0, "DIR", RUN, FOLDER, FIELD(output_dir),
-		 "folder for NAME.npy of each output; default: the current one"},
+		 "folder for NAME.npy of each output, made if missing; default: the current one"},
 		{"dim", 0, "N=1", MODEL | CHECK, TEXTS, FIELD(dims),
 		 "fix the unknown dimension N; may be given several times"},
 		{"cpu", 0, "NAME", (MODEL & ~OPT) | CHECK, TEXT, FIELD(cpu),
