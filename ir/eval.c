@@ -356,17 +356,37 @@ EVAL(poison)
 	return bug(e->context->diag, n->loc, "evaluation of a poisoned value");
 }
 
+/* Whether a given input is what the model takes. */
+static bool check_input(const struct eval *e, const struct node *n, const struct tensor *want,
+			const struct tensor *given)
+{
+	struct diag *diag = e->context->diag;
+	const char *name = n->attr.port->name;
+	if (given->elem != want->elem)
+		return diag_error(diag, n->loc, NORMC_USAGE,
+				  "input '%s' has type %s, the model takes %s", name,
+				  normc_elem_name(given->elem), normc_elem_name(want->elem));
+	if (given->rank != want->rank)
+		return diag_error(diag, n->loc, NORMC_USAGE,
+				  "input '%s' has %d dimensions, the model takes %d", name,
+				  given->rank, want->rank);
+	for (int32_t d = 0; d < want->rank; d++)
+		if (given->dim[d] != want->dim[d])
+			return diag_error(diag, n->loc, NORMC_USAGE,
+					  "dimension %d of input '%s' is %lld, but %lld is "
+					  "expected",
+					  d, name, (long long)given->dim[d],
+					  (long long)want->dim[d]);
+	return true;
+}
+
 EVAL(input)
 {
-	const struct attr_port *a = n->attr.port;
 	(void)in;
 	if (!e->in)
 		return bug(e->context->diag, n->loc, "an input has no value");
-	const struct tensor *from = &e->in[a->index];
-	if (from->elem != out->elem)
-		return eval_fail(e, n, "input '%s' has another element type than the model says",
-				 a->name);
-	if (!eval_same_shape(e, n, out, from))
+	const struct tensor *from = &e->in[n->attr.port->index];
+	if (!check_input(e, n, out, from))
 		return false;
 	tensor_copy(out, from);
 	return true;

@@ -104,6 +104,14 @@ static void test_unusable_input(void **state)
 			 2);
 	assert_says(place->err, "extents N = 2 and M = 1 must be equal");
 	assert_null(strstr(place->err, "internal error"));
+	tensor.n = 0;
+	put_integer(&tensor, 1, 1);
+	put_integer(&tensor, 1, 6);
+	put_integer(&tensor, 2, 1);
+	put_bytes(&tensor, 9, value, sizeof value);
+	write_file(place, "wide.pb", tensor.data, tensor.n);
+	assert_int_equal(run_normc(place, "verify", unequal, "-i", "x=wide.pb"), 2);
+	assert_says(place->err, "dimension 1 of input 'x' is 6, but 3 is expected");
 }
 
 static void test_errors(void **state)
