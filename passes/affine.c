@@ -105,6 +105,44 @@ static bool are_finite(const struct node *numbers)
 	return !numbers || numbers_fit(numbers, NORMC_F64);
 }
 
+/* Whether the elements differ along `axis` only. */
+static bool varies_along(const struct node *c, int32_t axis)
+{
+	const uint64_t *residue = c->attr.data->residue;
+	int64_t count = type_fixed_count(&c->type), inner = 1, n = fixed_extent(&c->type, axis);
+	for (int32_t i = axis + 1; i < c->type.rank; i++)
+		inner *= fixed_extent(&c->type, i);
+	for (int64_t i = 0; i < count; i++) {
+		int64_t first = i / inner % n * inner;
+		if (constant_at(c, i) != constant_at(c, first) ||
+		    (residue && residue[i] != residue[first]))
+			return false;
+	}
+	return true;
+}
+
+/* A parameter with extents 1 along the axes where its elements are equal, if that leaves one. */
+static const struct node *thinned(struct graph *g, const struct node *parameter)
+{
+	const struct node *c = parameter ? constant_of(parameter) : NULL;
+	int32_t several = 0;
+	int64_t count = c ? type_fixed_count(&c->type) : 0;
+	for (int32_t i = 0; c && i < c->type.rank; i++)
+		several += !dim_is(c->type.dim[i], 1);
+	for (int32_t axis = 0; several > 1 && axis < c->type.rank; axis++) {
+		if (count < 1 || count > MOST_NUMBERS || !varies_along(c, axis))
+			continue;
+		struct slice_range first = {dim_const(g->context->dims, 0),
+					    dim_const(g->context->dims, 1), 1};
+		struct node *thin = (struct node *)(uintptr_t)c;
+		for (int32_t i = 0; thin && i < c->type.rank; i++)
+			if (i != axis)
+				thin = weights_now(g, build_slice(g, thin, i, first));
+		return thin ? thin : parameter;
+	}
+	return parameter;
+}
+
 /* From constants of any shape; NULL stands for 1 and 0. */
 static bool from_parameters(struct graph *g, const struct node *scale, const struct node *shift,
 			    struct affine *a)
@@ -112,6 +150,8 @@ static bool from_parameters(struct graph *g, const struct node *scale, const str
 	int32_t axis;
 	int64_t n;
 	struct node *s = NULL, *t = NULL;
+	scale = thinned(g, scale);
+	shift = thinned(g, shift);
 	if ((scale && !constant_of(scale)) || (shift && !constant_of(shift)) ||
 	    !find_axis((const struct node *const[2]){scale, shift}, &axis, &n))
 		return false;
