@@ -1,186 +1,12 @@
 /* How affine maps change on their way through operations (affine.h): movement keeps numbers and
- * changes the axis, joins and cuts pick numbers, sums multiply shifts, and what is not linear lets
- * through what commutes with it.
+ * changes the axis (affine_shape.c), sums multiply shifts, and what is not linear lets through what
+ * commutes with it.
  */
 #include "affine.h"
+#include "affine_shape.h"
 #include "axis.h"
-#include "rewrite.h"
 #include "value.h"
 #include "weights.h"
-
-/* ---- other shapes ---- */
-
-/* The axes of one shape that go together with axes of another: first .. end. */
-struct span {
-	const struct type *type;
-	int32_t first, end;
-	int64_t count;
-};
-
-static bool span_new(struct span *s)
-{
-	s->count = 1;
-	for (int32_t i = s->first; i < s->end; i++) {
-		int64_t extent = fixed_extent(s->type, i);
-		if (extent < 1 || __builtin_mul_overflow(s->count, extent, &s->count) ||
-		    s->count > MOST_NUMBERS)
-			return false;
-	}
-	return true;
-}
-
-static int64_t stride_in(const struct span *s, int32_t axis)
-{
-	int64_t stride = 1;
-	for (int32_t i = axis + 1; i < s->end; i++)
-		stride *= fixed_extent(s->type, i);
-	return stride;
-}
-
-/* Numbers along `axis` of `from`, seen along axis `other` of `to`; false if they vary along yet
- * another. */
-static bool see_along(struct graph *g, const struct affine *of, const struct span span[2],
-		      int32_t other, struct affine *to)
-{
-	struct arena *arena = g->context->arena;
-	int64_t stride = stride_in(&span[0], of->axis), n = fixed_extent(span[0].type, of->axis);
-	int64_t far = stride_in(&span[1], other), m = fixed_extent(span[1].type, other);
-	int64_t *index = arena_new(arena, int64_t, (size_t)span[0].count + 1);
-	int64_t *all = arena_new(arena, int64_t, (size_t)span[0].count + 1);
-	for (int64_t i = 0; i < m; i++)
-		index[i] = i * far / stride % n;
-	struct affine_pick pick = {{of, NULL}, {n, 0}, index, m};
-	*to = affine_picked(g, &pick, other);
-	for (int64_t i = 0; i < span[0].count; i++) {
-		all[i] = i / stride % n;
-		index[i] = i / far % m * far / stride % n;
-	}
-	struct affine_pick whole[2] = {{{of, NULL}, {n, 0}, all, span[0].count},
-				       {{of, NULL}, {n, 0}, index, span[0].count}};
-	struct affine spread[2];
-	for (int k = 0; k < 2; k++)
-		spread[k] = affine_picked(g, &whole[k], 0);
-	return affine_agree(g, &spread[0], &spread[1]);
-}
-
-/* A map of a value of one shape as that of the same elements in another. */
-static bool reshaped(struct graph *g, const struct type *from, const struct type *to,
-		     const struct affine *of, struct affine *out)
-{
-	struct groups_of_axes groups;
-	if (!reshape_groups(g->context->dims, from, to, &groups))
-		return false;
-	for (int32_t i = 0; i < groups.n; i++) {
-		const int32_t *a = groups.first[0] + i, *b = groups.first[1] + i;
-		struct span span[2] = {{from, a[0], a[1], 1}, {to, b[0], b[1], 1}};
-		if (of->axis < a[0] || of->axis >= a[1])
-			continue;
-		if (a[1] - a[0] == 1 && b[1] - b[0] == 1) {
-			out->axis = b[0];
-			return true;
-		}
-		if (!span_new(&span[0]) || !span_new(&span[1]))
-			return false;
-		for (int32_t other = b[0]; other < b[1]; other++)
-			if (see_along(g, of, span, other, out))
-				return true;
-	}
-	return false;
-}
-
-/* ---- joins and cuts ---- */
-
-/* First index and number of indices of part k of a concatenation; false if they are not fixed. */
-static bool part_of(const struct node *n, uint32_t k, int64_t *first, int64_t *count)
-{
-	int32_t axis = n->attr.axis->axis;
-	*first = *count = 0;
-	for (uint32_t i = 0; i <= k; i++) {
-		*first += *count;
-		*count = fixed_extent(&n->in[i]->type, axis);
-		if (*count < 0 || *count > MOST_NUMBERS || *first > MOST_NUMBERS)
-			return false;
-	}
-	return true;
-}
-
-static bool join_parts(struct graph *g, const struct node *n, const struct affine *in,
-		       struct affine *to)
-{
-	int32_t axis = n->attr.axis->axis;
-	int64_t first, count;
-	for (uint32_t k = 0; k < n->n_in; k++) {
-		if (!part_of(n, k, &first, &count) || (in[k].axis >= 0 && in[k].axis != axis))
-			return false;
-		int64_t *index = arena_new(g->context->arena, int64_t, (size_t)(first + count) + 1);
-		for (int64_t i = 0; i < first + count; i++)
-			index[i] = i;
-		struct affine before = *to;
-		struct affine_pick pick = {{k ? &before : &in[k], k ? &in[k] : NULL},
-					   {k ? first : count, k ? count : 0},
-					   index,
-					   first + count};
-		*to = affine_picked(g, &pick, axis);
-	}
-	return true;
-}
-
-static enum affine_stop concat_forwards(struct graph *g, const struct node *n,
-					const struct affine *in, struct affine *to)
-{
-	bool same = in[0].axis != n->attr.axis->axis;
-	*to = in[0];
-	for (uint32_t k = 1; k < n->n_in; k++)
-		same = same && affine_agree(g, &in[0], &in[k]);
-	if (same || join_parts(g, n, in, to))
-		return AFFINE_PASSES;
-	return AFFINE_NEVER;
-}
-
-static enum affine_stop concat_backwards(struct graph *g, const struct node *n,
-					 const struct affine *of, uint32_t k, struct affine *to)
-{
-	int64_t first, count;
-	*to = *of;
-	if (of->axis != n->attr.axis->axis)
-		return AFFINE_PASSES;
-	if (!part_of(n, k, &first, &count))
-		return AFFINE_NEVER;
-	int64_t *index = arena_new(g->context->arena, int64_t, (size_t)count + 1);
-	for (int64_t i = 0; i < count; i++)
-		index[i] = first + i;
-	struct affine_pick pick = {{of, NULL}, {fixed_extent(&n->type, of->axis), 0}, index, count};
-	*to = affine_picked(g, &pick, of->axis);
-	return AFFINE_PASSES;
-}
-
-/* Indices along the cut axis: of the whole for each of the slice, or the other way round; those
- * outside are in the second map, the identity. */
-static enum affine_stop slice_map(struct graph *g, const struct node *n, const struct affine *of,
-				  bool backwards, struct affine *to)
-{
-	const struct attr_slice *s = n->attr.slice;
-	*to = *of;
-	if (of->axis < 0)
-		return AFFINE_PASSES;
-	int64_t whole = fixed_extent(&n->in[0]->type, of->axis),
-		part = fixed_extent(&n->type, of->axis), step = s->step[of->axis];
-	if (whole < 0 || part < 0 || !dim_is_const(s->start[of->axis]))
-		return AFFINE_NEVER;
-	int64_t *index = arena_new(g->context->arena, int64_t, (size_t)(whole + part) + 1);
-	for (int64_t i = 0; i < whole; i++)
-		index[i] = backwards ? part : 0;
-	for (int64_t i = 0; i < part; i++) {
-		int64_t at = s->start[of->axis]->value + i * step;
-		if (at < 0 || at >= whole)
-			return AFFINE_NEVER;
-		index[backwards ? at : i] = backwards ? i : at;
-	}
-	struct affine_pick pick = {
-			{of, NULL}, {backwards ? part : whole, 1}, index, backwards ? whole : part};
-	*to = affine_picked(g, &pick, of->axis);
-	return AFFINE_PASSES;
-}
 
 /* ---- sums ---- */
 
@@ -370,7 +196,7 @@ static enum affine_stop either_way(struct graph *g, const struct node *n, const 
 		*to = affine_with_shift(g, of, OP_mul, -1);
 		return AFFINE_PASSES;
 	case OP_slice:
-		return slice_map(g, n, of, backwards, to);
+		return affine_cut(g, n, of, backwards, to);
 	case OP_pad:
 		return pad_map(g, n, of, to);
 	case OP_mul:
@@ -409,8 +235,8 @@ static enum affine_stop view_backwards(struct graph *g, const struct node *n,
 	if (of->axis < 0)
 		return AFFINE_PASSES;
 	if (n->op == OP_reshape)
-		return reshaped(g, &n->type, &n->in[0]->type, of, to) ? AFFINE_PASSES
-								      : AFFINE_NEVER;
+		return affine_reshaped(g, &n->type, &n->in[0]->type, of, to) ? AFFINE_PASSES
+									     : AFFINE_NEVER;
 	to->axis = axis_into(g->context->dims, n, 0, of->axis);
 	return to->axis < 0 ? AFFINE_NEVER : AFFINE_PASSES;
 }
@@ -431,7 +257,7 @@ enum affine_stop affine_backwards(struct graph *g, const struct node *n, const s
 	case OP_gather:
 		return view_backwards(g, n, of, to);
 	case OP_concat:
-		return concat_backwards(g, n, of, k, to);
+		return affine_part(g, n, of, k, to);
 	case OP_add:
 		return AFFINE_PASSES;
 	case OP_sub:
@@ -457,8 +283,8 @@ static enum affine_stop view_forwards(struct graph *g, const struct node *n,
 	if (of->axis < 0)
 		return AFFINE_PASSES;
 	if (n->op == OP_reshape)
-		return reshaped(g, &n->in[0]->type, &n->type, of, to) ? AFFINE_PASSES
-								      : AFFINE_NEVER;
+		return affine_reshaped(g, &n->in[0]->type, &n->type, of, to) ? AFFINE_PASSES
+									     : AFFINE_NEVER;
 	to->axis = axis_out_of(g->context->dims, n, 0, of->axis);
 	return to->axis < 0 ? AFFINE_NEVER : AFFINE_PASSES;
 }
@@ -505,8 +331,8 @@ static enum affine_stop rectifier_forwards(const struct node *n, const struct no
 	return through_rectifier(to);
 }
 
-/* Products of two values are left alone, though a scale would pass: gates and activations have their
- * own forms, which other passes and ONNX know. */
+/* Products of two values are left alone, though a scale would pass: gates and activations have
+ * their own forms, which other passes and ONNX know. */
 static enum affine_stop quotient_forwards(struct graph *g, const struct node *n,
 					  const struct affine *in, struct affine *to)
 {
@@ -537,7 +363,7 @@ enum affine_stop affine_forwards(struct graph *g, const struct node *n, const st
 	case OP_gather:
 		return view_forwards(g, n, &in[0], to);
 	case OP_concat:
-		return concat_forwards(g, n, in, to);
+		return affine_joined(g, n, in, to);
 	case OP_add:
 	case OP_sub:
 		return sum_forwards(g, n, in, to);

@@ -326,6 +326,11 @@ static struct node *mean(struct graph *g, struct node *x)
 	return build_mean(g, x, 12, true);
 }
 
+static struct node *reduced(struct graph *g, enum op op, struct node *x)
+{
+	return build_reduce(g, op, x, 8, true);
+}
+
 static struct node *shaped(struct graph *g, struct node *x, struct shape shape)
 {
 	const struct dim *dim[MAX_RANK];
@@ -389,6 +394,12 @@ static struct node *joined_convs(struct graph *g, int32_t axis)
 	return join(g, conv(g, image(g)), conv(g, other_image(g)), axis);
 }
 
+/* Both terms come from one map. */
+static struct node *branches(struct graph *g, struct node *x)
+{
+	return part_add(g, max_pool(g, x, 1), average_inside(g, x, 2));
+}
+
 /* Two readers of the same channels, one of them with a map. */
 static struct node *half_mapped(struct graph *g, struct node *x)
 {
@@ -441,20 +452,16 @@ static struct node *one_rectified(struct graph *g, struct node *x, bool first)
 }
 
 /* alpha x W + beta c, c of any shape. */
-struct gemm {
-	double alpha, beta;
-	struct shape c;
-	bool transposed;
-};
-static struct node *gemm(struct graph *g, struct gemm p)
+static struct node *gemm(struct graph *g, double alpha, double beta, struct shape c,
+			 bool transposed_x)
 {
 	static const int32_t swap[2] = {1, 0};
 	struct node *x = part_input(g, "x", SHAPE(3, 6));
-	if (p.transposed)
+	if (transposed_x)
 		x = build_transpose(g, part_input(g, "z", SHAPE(6, 3)), swap);
 	struct node *y = build_matmul(g, x, part_weights(g, SHAPE(6, 4)));
-	y = times(g, y, p.alpha);
-	return bent(g, part_add(g, y, times(g, part_weights(g, p.c), p.beta)));
+	y = times(g, y, alpha);
+	return bent(g, part_add(g, y, times(g, part_weights(g, c), beta)));
 }
 
 /* x + gamma * branch(x) */
