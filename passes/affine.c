@@ -287,12 +287,12 @@ bool affine_chain(struct graph *g, const struct affine *outer, const struct affi
 	if ((inner->axis >= 0 && inner->axis != axis) || outer->counted || inner->counted)
 		return false;
 	if (outer->s && inner->s)
-		s = numbers_binary(g, OP_mul, outer->s, inner->s);
+		s = binary(g, OP_mul, outer->s, inner->s);
 	if (outer->s && t)
-		t = numbers_binary(g, OP_mul, outer->s, t);
+		t = binary(g, OP_mul, outer->s, t);
 	if (outer->t)
-		t = t ? numbers_binary(g, OP_add, t, outer->t) : outer->t;
-	if (!are_finite(s) || !are_finite(t))
+		t = inner->t ? binary(g, OP_add, t, outer->t) : outer->t;
+	if ((outer->s && !s) || (inner->t && !t) || !are_finite(s) || !are_finite(t))
 		return false;
 	int64_t n = 1;
 	for (int k = 0; k < 2; k++) {
@@ -303,11 +303,12 @@ bool affine_chain(struct graph *g, const struct affine *outer, const struct affi
 	return true;
 }
 
-struct affine affine_with_shift(struct graph *g, const struct affine *a, enum op op, double factor)
+struct affine affine_with_shift(struct graph *g, const struct affine *a, enum op op,
+				struct node *number)
 {
 	struct affine to = *a;
 	if (to.t)
-		to.t = numbers_binary(g, op, to.t, numbers_equal(g, 1, factor));
+		to.t = numbers_binary(g, op, to.t, number);
 	return to;
 }
 

@@ -47,8 +47,9 @@ struct affine affine_new(struct graph *g, int32_t axis, struct node *s, struct n
 /* outer(inner(x)); false if they vary along different axes or a result is not finite. */
 bool affine_chain(struct graph *g, const struct affine *outer, const struct affine *inner,
 		  struct affine *to);
-/* t times a factor (a number that is not 0), or divided by it. */
-struct affine affine_with_shift(struct graph *g, const struct affine *a, enum op op, double factor);
+/* t times a number that is not 0, or divided by it. */
+struct affine affine_with_shift(struct graph *g, const struct affine *a, enum op op,
+				struct node *number);
 /* s or t for each of `n` indices along the map's axis. */
 struct node *affine_spread(struct graph *g, struct node *numbers, int64_t n);
 /* Numbers of two maps in another order: index i below the count of the first is from it, others

@@ -99,7 +99,7 @@ static enum affine_stop sum_map(struct graph *g, const struct node *n, const str
 		to->counted = true;
 		return !backwards && n->op == OP_pool_sum ? AFFINE_PASSES : AFFINE_SHIFT;
 	}
-	*to = affine_with_shift(g, of, backwards ? OP_div : OP_mul, count);
+	*to = affine_with_shift(g, of, backwards ? OP_div : OP_mul, numbers_equal(g, 1, count));
 	return AFFINE_PASSES;
 }
 
@@ -119,8 +119,7 @@ static enum affine_stop scaled_map(struct graph *g, const struct node *n, const 
 	if (of->counted || !affine_of(g, n, &x, &own) || own.t || own.axis >= 0)
 		return AFFINE_SHIFT;
 	if (own.s)
-		*to = affine_with_shift(g, of, backwards ? OP_div : OP_mul,
-					numbers_values(own.s)[0]);
+		*to = affine_with_shift(g, of, backwards ? OP_div : OP_mul, own.s);
 	return to->t && !numbers_fit(to->t, NORMC_F64) ? AFFINE_SHIFT : AFFINE_PASSES;
 }
 
@@ -193,7 +192,7 @@ static enum affine_stop either_way(struct graph *g, const struct node *n, const 
 		return !backwards && keeps_values(n->in[0]->type.elem, n->type.elem) ? AFFINE_PASSES
 										     : AFFINE_NEVER;
 	case OP_neg:
-		*to = affine_with_shift(g, of, OP_mul, -1);
+		*to = affine_with_shift(g, of, OP_mul, numbers_equal(g, 1, -1));
 		return AFFINE_PASSES;
 	case OP_slice:
 		return affine_cut(g, n, of, backwards, to);
@@ -262,7 +261,7 @@ enum affine_stop affine_backwards(struct graph *g, const struct node *n, const s
 		return AFFINE_PASSES;
 	case OP_sub:
 		if (k == 1)
-			*to = affine_with_shift(g, of, OP_mul, -1);
+			*to = affine_with_shift(g, of, OP_mul, numbers_equal(g, 1, -1));
 		return AFFINE_PASSES;
 	case OP_max:
 	case OP_min:
@@ -299,7 +298,7 @@ static enum affine_stop sum_forwards(struct graph *g, const struct node *n, cons
 		shift[k] = affine_new(g, in[k].axis, NULL, in[k].t);
 	}
 	if (n->op == OP_sub)
-		shift[1] = affine_with_shift(g, &shift[1], OP_mul, -1);
+		shift[1] = affine_with_shift(g, &shift[1], OP_mul, numbers_equal(g, 1, -1));
 	if (in[0].counted || in[1].counted)
 		return AFFINE_SHIFT;
 	if (!affine_agree(g, &scale[0], &scale[1]))

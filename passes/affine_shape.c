@@ -95,7 +95,7 @@ static bool part_of(const struct node *n, uint32_t k, int64_t *first, int64_t *c
 	for (uint32_t i = 0; i <= k; i++) {
 		*first += *count;
 		*count = fixed_extent(&n->in[i]->type, axis);
-		if (*count < 0 || *count > MOST_NUMBERS || *first > MOST_NUMBERS)
+		if (*count < 0 || *count > MOST_NUMBERS - *first)
 			return false;
 	}
 	return true;
@@ -162,7 +162,8 @@ enum affine_stop affine_cut(struct graph *g, const struct node *n, const struct 
 		return AFFINE_PASSES;
 	int64_t whole = fixed_extent(&n->in[0]->type, of->axis),
 		part = fixed_extent(&n->type, of->axis), step = s->step[of->axis];
-	if (whole < 0 || part < 0 || !dim_is_const(s->start[of->axis]))
+	if (whole < 0 || whole > MOST_NUMBERS || part < 0 || part > MOST_NUMBERS ||
+	    !dim_is_const(s->start[of->axis]))
 		return AFFINE_NEVER;
 	int64_t *index = arena_new(g->context->arena, int64_t, (size_t)(whole + part) + 1);
 	for (int64_t i = 0; i < whole; i++)
