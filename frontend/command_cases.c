@@ -188,10 +188,10 @@ static void run_case(struct cases *c, const char *path)
 	totals->unsupported += v.status == NORMC_UNSUPPORTED;
 	totals->failed += v.status != NORMC_OK && v.status != NORMC_UNSUPPORTED;
 	if (!v.status && !c->settings->quiet)
-		printf("pass %s\n", name);
+		say(stdout, "pass %s\n", name);
 	else if (v.status)
-		printf("%s %s: %s\n", v.status == NORMC_UNSUPPORTED ? c->judge->skipped : "FAIL",
-		       name, v.text);
+		say(stdout, "%s %s: %s\n",
+		    v.status == NORMC_UNSUPPORTED ? c->judge->skipped : "FAIL", name, v.text);
 }
 
 static bool is_case(const char *path)

@@ -36,6 +36,7 @@ struct verification {
 	int64_t index_limit;
 	struct normc_tensor *given;    /* by --input; data NULL: made up */
 	struct normc_tensor *in, *out; /* of the run that goes on */
+	bool compared;		       /* without a report */
 };
 
 /* ---- running ---- */
@@ -407,15 +408,23 @@ static bool import_other(struct compile *c, void *user)
 	return true;
 }
 
+/* What goes wrong is told of the first model. */
+static bool compare_with_other(struct compile *c, void *user)
+{
+	struct verification *v = user;
+	v->compared = compare(c, user);
+	return true;
+}
+
 /* Both models are guarded, since the comparison allocates from both. */
 static bool compare_both(struct compile *c, void *user)
 {
 	struct verification *v = user;
-	(void)c;
 	if (!v->other)
 		return compare(c, user);
-	return compile_guard(v->other, compare, user) || v->before->diag.errors ||
-	       diag_error(&v->before->diag, (struct loc){0}, v->other->diag.status, "%s",
+	if (compile_guard(v->other, compare_with_other, user))
+		return v->compared;
+	return diag_error(&v->before->diag, (struct loc){0}, v->other->diag.status, "%s",
 			  v->other->diag.first);
 }
 
