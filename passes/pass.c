@@ -135,13 +135,20 @@ static bool step(struct run *r, int pass)
 	return run_pass(r, info);
 }
 
+/* Streams without a coordinate need gamma and beta out of the way. */
+static bool compress(struct run *r)
+{
+	return !is_wanted(&passes[PASS_crms], r->options->list) ||
+	       (step(r, PASS_absorb) && step(r, PASS_crms));
+}
+
 static bool pipeline(struct run *r)
 {
 	return step(r, PASS_simplify) && step(r, PASS_recognize) && step(r, PASS_sink) &&
 	       step(r, PASS_simplify) &&
 	       step(r, PASS_fold_norm) && /* after sink, so that products and affine maps are
 					     neighbours */
-	       step(r, PASS_simplify) &&
+	       step(r, PASS_simplify) && compress(r) &&
 	       step(r, PASS_recentre) && /* scales of branches are in their weights by now */
 	       step(r, PASS_absorb) &&
 	       step(r, PASS_simplify) && /* shifts join the biases behind their products */
