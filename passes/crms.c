@@ -86,7 +86,7 @@ static int32_t summed_axis(const struct reader *r)
  */
 static bool is_moderate(const struct node *constant)
 {
-	return greatest_magnitude(constant) <= elem_largest(constant->type.elem) / 8;
+	return greatest_magnitude(constant) <= elem_largest(constant->type.elem) / 4;
 }
 
 static void check_product(struct compress *c, uint32_t stream, const struct reader *r)
@@ -151,13 +151,8 @@ static void check_norm(struct compress *c, const struct node *n)
 static void check_member(struct compress *c, const struct node *n)
 {
 	const struct part_of *of = &c->streams.of[n->id];
-	uint32_t mask = linear_operands(c->g->context->dims, n, of->axis);
 	if (of->part != PART_LINEAR)
 		refuse(c, of->stream, n, "enters the stream, but not through constant weights");
-	for (uint32_t k = 0; k < n->n_in; k++)
-		if (has_operand(mask, k) && constant_of(n->in[k]) &&
-		    !is_moderate(constant_of(n->in[k])))
-			refuse(c, of->stream, n, "its weights are near the end of their range");
 	for (uint32_t i = c->readers.first[n->id]; i < c->readers.first[n->id + 1]; i++) {
 		const struct node *reader = c->readers.reader[i].node;
 		const struct part_of *to = &c->streams.of[reader->id];
