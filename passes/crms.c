@@ -93,8 +93,7 @@ static void check_product(struct compress *c, uint32_t stream, const struct read
 {
 	struct weights_at at;
 	uint32_t k = 1 - r->operand;
-	if (!find_weights(r->node, r->node->in[k], k, &at) ||
-	    fixed_extent(&at.constant->type, at.axis) < 2)
+	if (!find_weights(r->node, r->node->in[k], k, &at))
 		refuse(c, stream, r->node,
 		       "reads what a norm makes of the stream, and has no constant weights");
 	else if (!is_moderate(at.constant))
@@ -186,8 +185,6 @@ static void analyse(struct compress *c)
 static struct node *compressed(struct graph *g, struct node *operand, int32_t axis)
 {
 	const struct node *w = constant_of(operand);
-	if (uniform_along(w, axis))
-		return build_splat(g, &operand->type, 0);
 	struct type t = type_fixed(g->context, NORMC_F64, 1, &w->type.dim[axis]->value);
 	int64_t n = t.dim[0]->value;
 	double *keep = arena_new(g->context->arena, double, (size_t)n);

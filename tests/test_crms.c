@@ -201,7 +201,7 @@ static struct node *doubles(struct graph *g)
 {
 	struct node *x = build_cast(g, stream(g), NORMC_F64);
 	struct node *w = build_cast(g, part_weights(g, SHAPE(WIDTH, 4)), NORMC_F64);
-	return build_cast(g, build_matmul(g, plain_norm(g, x), w), NORMC_F32);
+	return build_matmul(g, plain_norm(g, x), w);
 }
 
 /* The other stream is read by a softmax. */
@@ -210,6 +210,14 @@ static struct node *one_of_two(struct graph *g)
 	struct node *x = linear(g, tanh_of(g, rows(g)));
 	x = part_add(g, build_softmax(g, x, 2, false), head(g, x));
 	return part_add(g, tanh_of(g, x), head(g, linear(g, tanh_of(g, x))));
+}
+
+static struct node *weights_equal_for_all(struct graph *g)
+{
+	struct node *w = part_weights(g, SHAPE(1, 4));
+	const struct dim *dim[2] = {dim_const(g->context->dims, WIDTH), w->type.dim[1]};
+	struct node *x = plain_norm(g, stream(g));
+	return part_add(g, build_matmul(g, x, build_broadcast(g, w, 2, dim)), part_linear(g, x, 4));
 }
 
 /* ---- near misses ---- */
@@ -354,6 +362,19 @@ static void no_norm(const struct graph *g)
 	assert_int_equal(count_norms(g), 0);
 }
 
+/* The last column of the first weights is zero, and no other. */
+static void no_last_column(const struct graph *g)
+{
+	const struct node *w = NULL;
+	for (uint32_t i = 0; i < g->n_nodes && !w; i++)
+		if (g->nodes[i]->op == OP_matmul)
+			w = constant_of(g->nodes[i]->in[1]);
+	no_norm(g);
+	assert_non_null(w);
+	for (int64_t i = 0; i < WIDTH * WIDTH; i++)
+		assert_int_equal(constant_at(w, i) == 0, i % WIDTH == WIDTH - 1);
+}
+
 static void a_norm(const struct graph *g)
 {
 	assert_true(count_norms(g) > 0);
@@ -369,7 +390,7 @@ static void a_norm(const struct graph *g)
 	}
 
 static const struct rewrite_case cases[] = {
-		FIRES(projection),
+		{"projection", projection, "crms", true, "+crms", no_last_column},
 		FIRES(residual),
 		FIRES(no_parameters),
 		FIRES(linear_branch),
@@ -385,6 +406,7 @@ static const struct rewrite_case cases[] = {
 		FIRES(convolution),
 		FIRES(padded_convolution),
 		FIRES(doubles),
+		FIRES(weights_equal_for_all),
 		{"one_of_two", one_of_two, "crms", true, "+crms", a_norm},
 		MISSES(result_is_output),
 		MISSES(moved_result_is_output),
