@@ -291,7 +291,7 @@ static void consider(struct absorb *a, struct graph *g, struct node *n)
 		for (uint32_t i = 0; i < s.n_products; i++)
 			a->product[s.product[i].node->id] = &s.product[i];
 	}
-	struct remark missed = {a->pass->name, n->loc, s.why};
+	struct remark missed = {.rule = a->pass->name, .loc = n->loc, .missed = s.why};
 	if (s.why && n->op == OP_norm) /* other sums and products are no candidates */
 		PUSH(a->arena, a->missed, a->n_missed, missed);
 	if (!s.why && s.n_products)
