@@ -23,6 +23,7 @@ struct settings {
 	const char *calibrate;
 	struct norm_sample *samples; /* from --calibrate */
 	uint32_t n_samples;
+	const char *html;
 	bool verify, time_passes;
 	bool interpret, interpret_rewritten;
 	bool profile, json, graph, kernels, quiet;
@@ -128,6 +129,10 @@ bool calibrate_reference(struct compile *c);
 
 /* Tells what the passes did and left alone, as --remarks says. */
 bool remarks_write(struct compile *c, const struct settings *settings);
+/* What a rewrite does, or why it is right; NULL: its table does not say. */
+const char *rule_help(const char *rule);
+/* Both are there, and the same. */
+bool is_same_file(const char *a, const char *b);
 
 /* ---- command_interpret.c ---- */
 
