@@ -368,7 +368,8 @@ static enum normc_status calibrate_job(void *user)
 	struct calibration *k = user;
 	struct settings quiet = *k->settings;
 	quiet.interpret = quiet.interpret_rewritten = quiet.profile = quiet.time_passes = false;
-	quiet.remarks = quiet.dump_after = quiet.html = quiet.weights = quiet.target = NULL;
+	quiet.cpu = quiet.remarks = quiet.dump_after = quiet.html = quiet.weights = quiet.target =
+			NULL;
 	enum normc_status status = open_tapped(k, &quiet);
 	if (!status)
 		status = read_data(k);
