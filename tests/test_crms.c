@@ -204,6 +204,17 @@ static struct node *doubles(struct graph *g)
 	return build_matmul(g, plain_norm(g, x), w);
 }
 
+static struct node *stream_and_head(struct graph *g, struct node *v)
+{
+	return head(g, linear(g, v));
+}
+
+/* A whole stream in a branch. */
+static struct node *in_region(struct graph *g)
+{
+	return part_choice(g, rows(g), stream_and_head);
+}
+
 /* The other stream is read by a softmax. */
 static struct node *one_of_two(struct graph *g)
 {
@@ -221,6 +232,19 @@ static struct node *weights_equal_for_all(struct graph *g)
 }
 
 /* ---- near misses ---- */
+
+/* A branch sees the stream, or what a norm makes of it. */
+static struct node *into_region(struct graph *g)
+{
+	struct node *x = stream(g);
+	return part_add(g, head(g, x), part_choice(g, x, tanh_of));
+}
+
+static struct node *result_into_region(struct graph *g)
+{
+	struct node *x = plain_norm(g, stream(g));
+	return part_add(g, linear(g, x), part_choice(g, x, tanh_of));
+}
 
 static struct node *result_is_output(struct graph *g)
 {
@@ -407,7 +431,10 @@ static const struct rewrite_case cases[] = {
 		FIRES(padded_convolution),
 		FIRES(doubles),
 		FIRES(weights_equal_for_all),
+		FIRES(in_region),
 		{"one_of_two", one_of_two, "crms", true, "+crms", a_norm},
+		MISSES(into_region),
+		MISSES(result_into_region),
 		MISSES(result_is_output),
 		MISSES(moved_result_is_output),
 		MISSES(nonlinear_reader),

@@ -156,6 +156,12 @@ static struct node *one_channel(struct graph *g)
 	return part_norm(g, x, (struct part_norm){.centred = true});
 }
 
+/* Regions are not measured. */
+static struct node *in_region(struct graph *g)
+{
+	return part_choice(g, permuted(g), normed);
+}
+
 /* ---- recording and replacing ---- */
 
 struct replaced {
@@ -261,6 +267,7 @@ static const struct sample samples[] = {
 		{"length_as_scale", length_as_scale, 0, false, true, NULL},
 		{"greatest_as_scale", greatest_as_scale, 0, false, true, NULL},
 		{"one_channel", one_channel, 0, false, true, NULL},
+		{"in_region", in_region, 0, false, true, NULL},
 };
 
 /* For each function of single elements. */
