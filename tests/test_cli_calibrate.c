@@ -2,7 +2,6 @@
  * the results, and that every command uses the same constants.
  */
 #define _GNU_SOURCE
-#include <math.h>
 
 #include "test_cli.h"
 
@@ -140,7 +139,7 @@ static void read_scores(struct place *place, const char *name, float *scores)
 static void test_compile_and_run(void **state)
 {
 	struct place *place = *state;
-	float run[SCORES], compiled[SCORES], plain[SCORES], most = 0;
+	float run[SCORES], compiled[SCORES];
 	const char *input = "image=" DATA;
 	assert_int_equal(run_normc(place, "run", VIT, "--input", input, "--calibrate", DATA,
 				   "--passes", "+layernorm_to_un"),
@@ -152,11 +151,6 @@ static void test_compile_and_run(void **state)
 	assert_int_equal(run_normc(place, "run", "un.so", "--input", input), 0);
 	read_scores(place, "output.npy", compiled);
 	assert_memory_equal(run, compiled, sizeof run);
-	assert_int_equal(run_normc(place, "run", VIT, "--input", input), 0);
-	read_scores(place, "output.npy", plain);
-	for (int i = 0; i < SCORES; i++)
-		most = fmaxf(most, fabsf(plain[i] - run[i]));
-	assert_true(most > 0.1F); /* it is another function */
 }
 
 int main(void)
