@@ -1,7 +1,6 @@
 /* Norms replaced by fitted functions of single elements: which norms are taken, that constants are
  * the least-squares ones, and that results stay where the data lets the function be the norm.
  */
-#include "compiled.h"
 #include "fit.h"
 #include "meaning.h"
 #include "parts.h"
