@@ -265,18 +265,18 @@ static void measure(struct movement *m, const struct normc_tensor *before,
 static void tell(const struct calibration *k)
 {
 	FILE *file = k->settings->json ? stderr : stdout;
-	fprintf(file, "%s: %u norms, %lld %s of calibration data; the outputs moved:\n", k->pass,
-		k->n_taps, (long long)k->runs, k->runs == 1 ? "run" : "runs");
+	say(file, "%s: %u norms, %lld %s of calibration data; the outputs moved:\n", k->pass,
+	    k->n_taps, (long long)k->runs, k->runs == 1 ? "run" : "runs");
 	for (size_t i = 0; i < k->n_outputs; i++) {
 		const struct movement *m = &k->moved[i];
 		double share = m->squares > 0 ? sqrt(m->differences / m->squares) : m->differences;
-		fprintf(file, "  %s: root mean square difference %.3g of its own, largest %.3g",
-			k->runner[0].outputs[i].name, share, m->largest);
+		say(file, "  %s: root mean square difference %.3g of its own, largest %.3g",
+		    k->runner[0].outputs[i].name, share, m->largest);
 		if (m->rows)
-			fprintf(file, ", argmax changed in %lld of %lld rows (%.3g %%)",
-				(long long)m->changed, (long long)m->rows,
-				100 * (double)m->changed / (double)m->rows);
-		fputc('\n', file);
+			say(file, ", argmax changed in %lld of %lld rows (%.3g %%)",
+			    (long long)m->changed, (long long)m->rows,
+			    100 * (double)m->changed / (double)m->rows);
+		say(file, "\n");
 	}
 }
 
@@ -426,7 +426,7 @@ enum normc_status calibrate(struct settings *s)
 				"--passes +%s changes results and measures the model on data: add "
 				"--calibrate FILE.npz with an array for each input",
 				pass);
-	if (n > 1 || s->paths.n != 1 || path_is_library(s->paths.item[0]))
+	if (n > 1 || s->paths.n != 1 || path_ends(s->paths.item[0], ".so"))
 		return complain(NORMC_USAGE, "--calibrate takes one %s",
 				n > 1 ? "pass that replaces norms at a time" : "model in ONNX");
 	for (int i = 0; !status && i < 3; i++)
