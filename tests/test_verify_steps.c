@@ -30,7 +30,7 @@ static struct node *write_sum(struct graph *to, const struct node *old, struct n
 	if (old->op != OP_sub || s->done == s->most)
 		return NULL;
 	s->done++;
-	struct remark remark = {"signs", old->loc, NULL};
+	struct remark remark = {.rule = "signs", .loc = old->loc};
 	PUSH(to->context->arena, s->log->remarks, s->log->n_remarks, remark);
 	struct node *b = s->done == s->wrong ? in[1] : build_unary(to, OP_neg, in[1]);
 	return build_binary(to, OP_add, in[0], b);
