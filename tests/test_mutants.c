@@ -329,6 +329,7 @@ static const struct base {
 /* A graph before and after the passes, with its inputs. */
 struct subject {
 	struct bench *b;
+	const char *name;
 	const struct graph *before;
 	struct graph *after;
 	struct tensor in[DATA_COUNT][MOST_PORTS], want[DATA_COUNT][MOST_PORTS];
@@ -441,7 +442,7 @@ static void try_mutation(const struct subject *s, struct attempt *a, struct coun
 	c->by_float += failed & (1u << LANE_FLOAT | 1u << LANE_EXACT) ? 1 : 0;
 	c->by_algebra += failed & 1u << LANE_ALGEBRA ? 1 : 0;
 	if (!failed)
-		print_message("survives: %s at %s\n", a->mutation->name,
+		print_message("survives: %s of %s at %s\n", a->mutation->name, s->name,
 			      op_info[s->after->nodes[a->at]->op].name);
 }
 
@@ -451,6 +452,7 @@ static void try_base(const struct base *base, struct count *c)
 	bench_open(&opened);
 	struct subject *s = calloc(1, sizeof *s);
 	s->b = opened;
+	s->name = base->name;
 	s->b->context.exact = true;
 	graph_output(s->b->graph, base->make(s->b->graph), "y");
 	s->before = s->b->graph;
