@@ -1,7 +1,7 @@
 /* Builders of constants. */
 #include <string.h>
 
-#include "eval.h"
+#include "eval_beside.h"
 #include "graph.h"
 
 /* Two constants of one type are one node when their bytes are equal, so the type must be part of
@@ -12,12 +12,40 @@ struct node *build_constant(struct graph *g, const struct type *type, const void
 	return graph_node(g, OP_constant, NULL, 0, (union attr){.data = &data});
 }
 
+struct node *build_exact(struct graph *g, const struct type *type, const void *p,
+			 const uint64_t *residue)
+{
+	uint64_t bytes = (uint64_t)type_fixed_count(type) * normc_elem_size(type->elem);
+	struct attr_data data = {*type, p, bytes, residue};
+	return graph_node(g, OP_constant, NULL, 0, (union attr){.data = &data});
+}
+
+const uint64_t *constant_residues(struct graph *g, const struct node *constant)
+{
+	const struct attr_data *data = constant->attr.data;
+	enum normc_elem elem = data->type.elem;
+	size_t size = normc_elem_size(elem);
+	int64_t count = type_fixed_count(&data->type);
+	double x;
+	struct tensor one = {.elem = elem, .count = 1, .f = &x};
+	if (!g->context->exact || data->residue)
+		return data->residue;
+	uint64_t *residue = arena_new(g->context->arena, uint64_t, (size_t)count + 1);
+	for (int64_t i = 0; i < count; i++) {
+		tensor_fill(&one, (const char *)data->p + (size_t)i * size);
+		residue[i] = residue_of_real(x);
+	}
+	return residue;
+}
+
 struct node *build_number(struct graph *g, enum normc_elem elem, double value)
 {
 	if (!elem_is_float(elem)) {
 		bool fits = value >= -0x1p63 && value < 0x1p63;
 		return build_integer(g, elem,
-				     fits ? (int64_t)value : value > 0 ? INT64_MAX : INT64_MIN);
+				     fits	 ? (int64_t)value
+				     : value > 0 ? INT64_MAX
+						 : INT64_MIN);
 	}
 	size_t size = normc_elem_size(elem);
 	struct type t = {.elem = elem};

@@ -205,7 +205,7 @@ static bool evaluate(struct eval *e, const struct node *n, const struct tensor *
 /* The values of one graph while it is evaluated; indexed by node id. */
 struct value {
 	struct tensor *result; /* NULL: not computed */
-	uint32_t uses;         /* readers to come */
+	uint32_t uses;	       /* readers to come */
 };
 
 static bool value_compute(struct eval *e, struct value *value, const struct node *n)
@@ -317,11 +317,19 @@ bool eval_graph_beside(const struct graph *g, struct eval_request request, eval_
 bool eval_node(const struct graph *g, const struct node *n, struct eval_request request,
 	       const struct tensor *in, struct tensor *out)
 {
-	struct eval e = eval_new(g, request);
+	return eval_node_beside(&(struct eval_node){g, n, in, out}, request, NULL);
+}
+
+bool eval_node_beside(const struct eval_node *what, struct eval_request request,
+		      eval_fn *const *beside)
+{
+	const struct node *n = what->node;
+	struct eval e = eval_new(what->graph, request);
+	e.beside = beside;
 	const struct tensor **operand = pool_take(&e, n->n_in, sizeof *operand);
 	for (uint32_t i = 0; i < n->n_in; i++)
-		operand[i] = &in[i];
-	return evaluate(&e, n, operand, out);
+		operand[i] = &what->in[i];
+	return evaluate(&e, n, operand, what->out);
 }
 
 /* ---- sources ---- */

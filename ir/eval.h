@@ -45,6 +45,10 @@ bool eval_graph(const struct graph *g, struct eval_request request, const struct
 bool eval_node(const struct graph *g, const struct node *n, struct eval_request request,
 	       const struct tensor *in, struct tensor *out);
 
+/* The same with residues (below) beside the elements of `in` and `out`. */
+bool eval_node_residues(const struct graph *g, const struct node *n, struct eval_request request,
+			const struct tensor *in, struct tensor *out);
+
 /* Evaluates in fp64 whatever request.mode says, and beside each element a bound of how far from it
  * the element may lie when the same mathematics is computed in the element types, in any order
  * (eval_bound.c says how sure that is). INFINITY: nothing is known. */

@@ -35,6 +35,14 @@ typedef bool eval_fn(struct eval *e, const struct node *n, const struct tensor *
 /* Evaluates a graph with something carried; results in the graph's arena. */
 bool eval_graph_beside(const struct graph *g, struct eval_request request, eval_fn *const *beside,
 		       const struct tensor *in, struct tensor *out);
+struct eval_node {
+	const struct graph *graph;
+	const struct node *node;
+	const struct tensor *in; /* with what is carried beside the elements */
+	struct tensor *out;
+};
+bool eval_node_beside(const struct eval_node *what, struct eval_request request,
+		      eval_fn *const *beside);
 
 /* Head of a function for one row. */
 #define EVAL(name)                                                                                 \

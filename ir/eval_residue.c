@@ -4,8 +4,8 @@
  * exact, so that two formulas that are equal in real arithmetic give equal residues, and two that
  * are not differ but for a chance near 2^-60.  Functions that are not rational (sqrt, exp, ...) are
  * unknown: a hash of the operation and the residue of its argument.  Choices (max, comparisons,
- * signs, where) are made by the values in fp64, or by equality of residues; constants that a pass
- * has computed and rounded differ from what they stand for.
+ * signs, where) are made by the values in fp64, or by equality of residues.  Constants that a pass has
+ * computed and rounded bring the residue of what they stand for (attr_data.residue).
  *
  * Residues stand in the array beside the elements; those of integer tensors are not used, since
  * their elements are exact.
@@ -106,6 +106,17 @@ RESIDUE(input)
 	return e->in[n->attr.port->index].residue || from_values(out);
 }
 
+/* Those that a pass has computed and rounded know what they stand for. */
+RESIDUE(constant)
+{
+	const uint64_t *residue = n->attr.data->residue;
+	(void)e;
+	(void)in;
+	if (residue)
+		memcpy(out->residue, residue, (size_t)out->count * sizeof *residue);
+	return residue || from_values(out);
+}
+
 #define BY_VALUE(name)                                                                             \
 	RESIDUE(name)                                                                              \
 	{                                                                                          \
@@ -117,7 +128,6 @@ RESIDUE(input)
 
 /* Results that jump are what they are in fp64. */
 BY_VALUE(poison)
-BY_VALUE(constant)
 BY_VALUE(iota)
 BY_VALUE(dims)
 BY_VALUE(sign)

@@ -358,3 +358,9 @@ bool eval_residues(const struct graph *g, struct eval_request request, const str
 	request.mode = EVAL_EXACT;
 	return eval_graph_beside(g, request, residue_of, in, out);
 }
+
+bool eval_node_residues(const struct graph *g, const struct node *n, struct eval_request request,
+			const struct tensor *in, struct tensor *out)
+{
+	return eval_node_beside(&(struct eval_node){g, n, in, out}, request, residue_of);
+}

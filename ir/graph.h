@@ -28,6 +28,11 @@ struct context {
 		const struct dim *a, *b;
 	} *equal;
 	uint32_t n_equal;
+	/* Constants that passes compute also keep what they stand for (attr_data.residue). */
+	bool exact;
+	/* Why residues may differ all the same: a rewrite took a rounded constant for the number
+	 * that it stands for. NULL: they may not. */
+	const char *inexact;
 };
 
 struct node {
@@ -127,6 +132,11 @@ struct node *build_pad(struct graph *g, struct node *a, struct node *value,
 /* constants: `p` is borrowed; build_number makes a scalar (rank 0) of any element type */
 struct node *build_constant(struct graph *g, const struct type *type, const void *p,
 			    uint64_t bytes);
+/* A constant of floats with its residues, which may be NULL; both are borrowed. */
+struct node *build_exact(struct graph *g, const struct type *type, const void *p,
+			 const uint64_t *residue);
+/* What its elements stand for; NULL unless the context is exact. */
+const uint64_t *constant_residues(struct graph *g, const struct node *constant);
 struct node *build_number(struct graph *g, enum normc_elem elem, double value);
 struct node *build_integer(struct graph *g, enum normc_elem elem, int64_t value);
 

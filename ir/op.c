@@ -73,6 +73,12 @@ static void key_data(struct key *k, union attr a)
 		key_word(k, (uintptr_t)a.data->p);
 		key_word(k, a.data->bytes);
 	}
+	uint64_t residues =
+			a.data->residue ? a.data->bytes / normc_elem_size(a.data->type.elem) : 0;
+	if (residues && a.data->bytes <= DATA_BY_CONTENTS)
+		key_block(k, a.data->residue, residues * sizeof *a.data->residue);
+	else
+		key_word(k, (uintptr_t)a.data->residue);
 }
 
 static void key_iota(struct key *k, union attr a)

@@ -63,6 +63,9 @@ struct attr_data {
 	struct type type;
 	const void *p;
 	uint64_t bytes;
+	/* What its elements stand for before they were rounded, modulo RESIDUE_PRIME (eval.h);
+	 * NULL: they are what they stand for. */
+	const uint64_t *residue;
 };
 struct attr_iota {
 	struct type type;

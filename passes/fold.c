@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "eval.h"
+#include "eval_op.h"
 #include "pass.h"
 #include "rewrite.h"
 #include "value.h"
@@ -196,6 +196,37 @@ static bool move_gather(const struct node *n, unsigned char *to)
 	return true;
 }
 
+static bool move(const struct node *n, unsigned char *to)
+{
+	return n->op == OP_concat   ? move_concat(n, to)
+	       : n->op == OP_gather ? move_gather(n, to)
+				    : move_view(n, to);
+}
+
+/* Residues move as elements of 64 bits do. */
+static const uint64_t *move_residues(struct graph *g, const struct node *n)
+{
+	struct arena *arena = g->context->arena;
+	struct node shadow = *n, *in = arena_new(arena, struct node, n->n_in + 1);
+	uint32_t n_moved = n->op == OP_concat ? n->n_in : 1;
+	bool any = false;
+	for (uint32_t i = 0; i < n_moved; i++)
+		any = any || n->in[i]->attr.data->residue;
+	if (!any)
+		return NULL;
+	uint64_t *residue = arena_new(arena, uint64_t, (size_t)type_fixed_count(&n->type) + 1);
+	shadow.type.elem = NORMC_U64;
+	shadow.in = arena_copy(arena, n->in, n->n_in * sizeof *n->in);
+	for (uint32_t i = 0; i < n_moved; i++) {
+		struct attr_data data = {.p = constant_residues(g, n->in[i])};
+		in[i] = *n->in[i];
+		in[i].type.elem = NORMC_U64;
+		in[i].attr.data = arena_copy(arena, &data, sizeof data);
+		shadow.in[i] = &in[i];
+	}
+	return move(&shadow, (unsigned char *)residue) ? residue : NULL;
+}
+
 /* Moves constants without looking at them. NULL: not possible this way. */
 static struct node *fold_move(struct graph *g, const struct node *n, uint64_t bytes)
 {
@@ -208,13 +239,29 @@ static struct node *fold_move(struct graph *g, const struct node *n, uint64_t by
 	if (bytes > MOST_MOVED || (bytes > SMALL_BYTES && bytes > stored))
 		return NULL;
 	unsigned char *p = arena_alloc(g->context->arena, (size_t)bytes, 1);
-	bool moved = n->op == OP_concat	  ? move_concat(n, p)
-		     : n->op == OP_gather ? move_gather(n, p)
-					  : move_view(n, p);
-	return moved ? build_constant(g, &n->type, p, bytes) : NULL;
+	if (!move(n, p))
+		return NULL;
+	return elem_is_float(n->type.elem) ? build_exact(g, &n->type, p, move_residues(g, n))
+					   : build_constant(g, &n->type, p, bytes);
 }
 
 /* ---- by evaluation ---- */
+
+static bool evaluate_node(struct graph *g, const struct node *n, const struct tensor *in,
+			  struct tensor *out, struct arena *arena)
+{
+	struct eval_request how = {EVAL_ROUND, NULL, arena};
+	return g->context->exact ? eval_node_residues(g, n, how, in, out)
+				 : eval_node(g, n, how, in, out);
+}
+
+/* Residues of a constant that is loaded to be evaluated; integers have none, but room for them. */
+static void load_residues(struct graph *g, const struct node *n, struct tensor *t)
+{
+	t->residue = arena_new(g->context->arena, uint64_t, (size_t)t->count + 1);
+	if (is_float(t))
+		memcpy(t->residue, constant_residues(g, n), (size_t)t->count * sizeof *t->residue);
+}
 
 /* The value of a known node. */
 static bool load(struct graph *g, const struct node *n, struct tensor *t, struct arena *arena)
@@ -222,12 +269,14 @@ static bool load(struct graph *g, const struct node *n, struct tensor *t, struct
 	if (n->op == OP_constant) {
 		struct tensor shape = shape_of(&n->type);
 		*t = tensor_load(arena, n->type.elem, shape.rank, shape.dim, n->attr.data->p);
+		if (g->context->exact)
+			load_residues(g, n, t);
 		return true;
 	}
 	struct tensor in;
 	if (n->n_in && !load(g, n->in[0], &in, arena))
 		return false;
-	return eval_node(g, n, (struct eval_request){EVAL_ROUND, NULL, arena}, &in, t);
+	return evaluate_node(g, n, &in, t, arena);
 }
 
 static bool worth_evaluating(const struct node *n, uint64_t bytes)
@@ -260,10 +309,15 @@ static struct node *evaluate(struct graph *g, const struct node *n, uint64_t byt
 	bool ok = true;
 	for (uint32_t i = 0; ok && i < n->n_in; i++)
 		ok = load(g, n->in[i], &in[i], scratch);
-	if (ok && eval_node(g, n, (struct eval_request){EVAL_ROUND, NULL, scratch}, in, &out)) {
+	if (ok && evaluate_node(g, n, in, &out, scratch)) {
 		void *p = arena_alloc(g->context->arena, (size_t)bytes, 1);
 		tensor_store(&out, p);
-		result = build_constant(g, &n->type, p, bytes);
+		result = is_float(&out) && g->context->exact
+					 ? build_exact(g, &n->type, p,
+						       arena_copy(g->context->arena, out.residue,
+								  (size_t)out.count *
+										  sizeof *out.residue))
+					 : build_constant(g, &n->type, p, bytes);
 	}
 	arena_close(scratch);
 	return result;
@@ -327,9 +381,11 @@ struct node *fold_node(struct graph *g, struct node *n)
 	}
 	if (n->op == OP_reshape) {
 		const struct node *a = n->in[0];
-		return a->op == OP_constant ? build_constant(g, &n->type, a->attr.data->p,
-							     a->attr.data->bytes)
-					    : n;
+		return a->op != OP_constant    ? n
+		       : a->attr.data->residue ? build_exact(g, &n->type, a->attr.data->p,
+							     a->attr.data->residue)
+					       : build_constant(g, &n->type, a->attr.data->p,
+								a->attr.data->bytes);
 	}
 	if (kind == KIND_view || n->op == OP_concat || n->op == OP_gather)
 		result = fold_move(g, n, bytes);

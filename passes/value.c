@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "eval_op.h"
+#include "eval_beside.h"
 
 const struct node *constant_of(const struct node *n)
 {
@@ -33,6 +33,17 @@ double constant_at(const struct node *constant, int64_t i)
 	return (double)integer;
 }
 
+/* Not so if an element only became the number by rounding. */
+static bool stands_for(const struct attr_data *data, double value)
+{
+	uint64_t want = data->residue ? residue_of_real(value) : 0;
+	uint64_t count = data->residue ? data->bytes / normc_elem_size(data->type.elem) : 0;
+	for (uint64_t i = 0; i < count; i++)
+		if (data->residue[i] != want)
+			return false;
+	return true;
+}
+
 bool splat_of(const struct node *n, double *value)
 {
 	const struct node *c = constant_of(n);
@@ -43,7 +54,7 @@ bool splat_of(const struct node *n, double *value)
 	if (!data->bytes || memcmp(data->p, (const char *)data->p + size, data->bytes - size))
 		return false;
 	*value = constant_at(c, 0);
-	return elem_is_float(data->type.elem) || fabs(*value) < 0x1p53;
+	return elem_is_float(data->type.elem) ? stands_for(data, *value) : fabs(*value) < 0x1p53;
 }
 
 double greatest_magnitude(const struct node *constant)
