@@ -143,7 +143,7 @@ static bool pipeline(struct run *r)
 					     neighbours */
 	       step(r, PASS_simplify) &&
 	       step(r, PASS_recentre) && /* scales of branches are in their weights by now */
-	       step(r, PASS_absorb) &&
+	       step(r, PASS_absorb) && step(r, PASS_gauge) && /* what no product alone can take */
 	       step(r, PASS_simplify) && /* shifts join the biases behind their products */
 	       step(r, PASS_clean);
 }
