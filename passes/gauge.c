@@ -113,7 +113,18 @@ static bool is_product(const struct node *n)
 static bool takes_shift(const struct gauge *u, const struct node *old)
 {
 	bool is_biased = old->op == OP_add && constant_of(old->in[1]);
+	if (u->uses[old->id] == 1 && old->op == OP_reshape)
+		return takes_shift(u, old->in[0]);
 	return u->uses[old->id] == 1 && is_product(is_biased ? old->in[0] : old);
+}
+
+static struct node *shifted(struct graph *g, struct node *x, struct node *t)
+{
+	if (x->op != OP_reshape)
+		return build_binary(g, OP_add, x, t);
+	const struct type *inner = &x->in[0]->type;
+	t = build_reshape(g, t, inner->rank, inner->dim);
+	return build_reshape(g, shifted(g, x->in[0], t), x->type.rank, x->type.dim);
 }
 
 /* (a + product) + t = a + (product + t) for the sum behind a scale that went away; NULL if somebody
@@ -127,8 +138,7 @@ static struct node *shifted_sum(const struct gauge *u, struct graph *g, const st
 		return NULL;
 	for (uint32_t k = 0; k < 2; k++)
 		if (takes_shift(u, sum->in[k]))
-			return build_binary(g, OP_add, x->in[1 - k],
-					    build_binary(g, OP_add, x->in[k], t));
+			return build_binary(g, OP_add, x->in[1 - k], shifted(g, x->in[k], t));
 	return NULL;
 }
 
