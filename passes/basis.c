@@ -7,10 +7,11 @@
 #include "value.h"
 
 /* Values that must have one basis. */
-struct class {
-	uint32_t parent; /* of a union-find forest */
-	int64_t n;	 /* channels */
-	const char *held; /* why it must stay as it is; NULL: it need not */
+struct class
+{
+	uint32_t parent;	/* of a union-find forest */
+	int64_t n;		/* channels */
+	const char *held;	/* why it must stay as it is; NULL: it need not */
 	double least, greatest; /* magnitudes of the constants that follow its basis */
 	uint32_t component;	/* classes whose bases hang together */
 	struct node *scale;	/* NULL: 1 */
@@ -19,7 +20,7 @@ struct class {
 /* A scale by constants. */
 struct scaling {
 	struct node *node;
-	struct node *numbers; /* NULL: no basis can take them */
+	struct node *numbers;
 	int32_t axis;
 };
 
@@ -89,27 +90,17 @@ static int32_t only_axis(const struct node *c)
 	return axis;
 }
 
-static bool all_invertible(const struct node *numbers)
-{
-	const double *x = numbers_values(numbers);
-	for (int64_t i = 0; i < numbers_count(numbers); i++)
-		if (!isfinite(x[i]) || x[i] == 0 || !isfinite(1 / x[i]))
-			return false;
-	return true;
-}
-
 static void find_scaling(struct search *s, struct node *n)
 {
 	const struct node *c = is_wide(n->type.elem) ? constant_factor(n) : NULL;
 	struct scaling found = {.node = n, .axis = c ? only_axis(c) : -1};
 	if (found.axis < 0)
 		return;
-	found.numbers = numbers_of(s->scratch, c, found.axis, fixed_extent(&n->type, found.axis), 1);
+	found.numbers = numbers_of(s->scratch, c, found.axis, fixed_extent(&n->type, found.axis),
+				   1);
 	if (!found.numbers)
 		return;
-	if (!all_invertible(found.numbers))
-		found.numbers = NULL;
-	else if (n->op == OP_div)
+	if (n->op == OP_div)
 		found.numbers = numbers_binary(
 				s->scratch, OP_div,
 				numbers_equal(s->scratch, numbers_count(found.numbers), 1),
@@ -119,14 +110,12 @@ static void find_scaling(struct search *s, struct node *n)
 	s->result->of[n->id].fate = SCALE_KEPT;
 }
 
-/* The scale that `n` is, if it can join bases along this axis; else NULL. */
+/* The scale along this axis that `n` is; else NULL. */
 static const struct scaling *scaling_along(const struct search *s, const struct node *n,
 					   int32_t axis)
 {
 	uint32_t k = s->scaling_at[n->id];
-	if (!k || !s->scaling[k - 1].numbers || s->scaling[k - 1].axis != axis)
-		return NULL;
-	return &s->scaling[k - 1];
+	return k && s->scaling[k - 1].axis == axis ? &s->scaling[k - 1] : NULL;
 }
 
 /* ---- classes ---- */
@@ -183,8 +172,6 @@ static void enter_tied(struct search *s, const struct node *n, struct node *othe
 		return;
 	}
 	hold(s, n, "goes on with other channels, or in a type of small range, in", other);
-	if (s->class_at[other->id])
-		hold(s, other, "has channels along two axes at", n);
 }
 
 /* ---- constants that follow a basis ---- */
@@ -220,8 +207,8 @@ static void follow_constant(struct search *s, const struct node *member, const s
 	struct class *class = &s->class[find_class(s, member)];
 	int64_t extent = axis < 0 ? -1 : fixed_extent(&c->type, axis);
 	bool grows = extent == 1 && class->n > 1;
-	if (!is_wide(c->type.elem) || (extent != class->n && !grows))
-		hold(s, member, "reads constants of another shape or type in", member);
+	if (extent != class->n && !grows)
+		hold(s, member, "reads constants of another shape in", member);
 	else if (grows && type_fixed_count(&c->type) > MOST_GROWN / class->n)
 		hold(s, member, "reads a constant that would grow in", member);
 	else
@@ -235,7 +222,7 @@ uint32_t operands_in_basis(const struct graph *g, const struct node *n, int32_t 
 	if (constant_factor(n))
 		return 1u << scale_operand(n);
 	if (n->op == OP_conv && axis == 1) /* filters make channels, with groups too */
-		return constant_of(n->in[1]) ? 2 : 0;
+		return 2;
 	if (n->op == OP_norm) {
 		const struct attr_norm *norm = n->attr.norm;
 		return norm->gamma ? norm->beta ? 6 : 2 : 0;
@@ -267,7 +254,7 @@ bool find_summed(const struct node *n, uint32_t k, int32_t axis, int64_t count, 
 		w = w->in[0];
 	}
 	s->constant = constant_of(w);
-	if (!s->constant || !is_wide(s->constant->type.elem))
+	if (!s->constant)
 		return false;
 	int64_t groups = s->at.groups > 1 ? s->at.groups : 1;
 	return fixed_extent(&s->constant->type, s->at.axis) == count / groups &&
@@ -336,9 +323,7 @@ static void explore(struct search *s)
 {
 	uint32_t done = 0;
 	for (uint32_t i = 0; i < s->n_scalings; i++) {
-		const struct scaling *scaling = &s->scaling[i];
-		if (scaling->numbers)
-			enter(s, scaling->node, scaling->axis);
+		enter(s, s->scaling[i].node, s->scaling[i].axis);
 		for (; done < s->n_members; done++)
 			visit(s, s->member[done]);
 	}
@@ -423,16 +408,18 @@ static const char *join(struct search *s, const struct scaling *scaling)
 	struct node *scaled = times(s, a->scale, scaling->numbers);
 	if (a->component == b->component)
 		return "its operand and its result meet again in a sum, and sums have one basis";
+	if (isinf(reach_of(scaling->numbers)))
+		return "the scale of a channel is 0 or not finite, which no basis can take";
 	if (before && after)
 		return arena_printf(s->arena,
 				    "no basis leads past it: its operand's stream %s, and its "
 				    "result's %s; without one of them it would go",
 				    before, after);
-	bool fits = after ? move_component(s, a->component, b->component,
-					   over(s, b->scale ? b->scale
-							    : numbers_equal(s->scratch, b->n, 1),
-						scaled))
-			  : move_component(s, b->component, a->component, over(s, scaled, b->scale));
+	struct node *back =
+			over(s, b->scale ? b->scale : numbers_equal(s->scratch, b->n, 1), scaled);
+	bool fits = (!after &&
+		     move_component(s, b->component, a->component, over(s, scaled, b->scale))) ||
+		    (!before && move_component(s, a->component, b->component, back));
 	return fits ? NULL
 		    : "with the scales before it the basis, or weights in it, would leave their "
 		      "range; another basis begins here";
@@ -453,17 +440,15 @@ static bool joins_members(const struct search *s, const struct scaling *scaling)
 {
 	uint32_t y = scaling->node->id, x = scaling->node->in[scale_operand(scaling->node)]->id;
 	const struct basis *of = s->result->of;
-	return scaling->numbers && s->class_at[x] && s->class_at[y] &&
-	       of[x].axis == scaling->axis && of[y].axis == scaling->axis;
+	return s->class_at[x] && s->class_at[y] && of[x].axis == scaling->axis &&
+	       of[y].axis == scaling->axis;
 }
 
 static void decide(struct search *s, const struct scaling *scaling)
 {
 	struct basis *of = &s->result->of[scaling->node->id];
 	const char *why = "its channels lie along two axes, or in a type of small range";
-	if (!scaling->numbers)
-		why = "the scale of a channel is 0 or not finite, which no basis can take";
-	else if (joins_members(s, scaling))
+	if (joins_members(s, scaling))
 		why = join(s, scaling);
 	of->fate = why ? SCALE_KEPT : SCALE_GONE;
 	of->missed = why && scales_a_sum(scaling->node) ? why : NULL;

@@ -17,7 +17,8 @@ struct fixture {
 	const char *name;
 	uint32_t norms;
 };
-static const struct fixture pre_norm = {"fashion_vit_un", 9}, post_norm = {"fashion_vit_post_un", 4};
+static const struct fixture pre_norm = {"fashion_vit_un", 9},
+			    post_norm = {"fashion_vit_post_un", 4};
 
 static struct normc_model *load(const struct fixture *f)
 {
@@ -176,7 +177,7 @@ int main(void)
 {
 #define FIXTURE_TEST(test, of)                                                                     \
 	{                                                                                          \
-		#test " " #of, test, NULL, NULL, (void *)(uintptr_t)&of                             \
+#test " " #of, test, NULL, NULL, (void *)(uintptr_t)&of                            \
 	}
 	const struct CMUnitTest tests[] = {FIXTURE_TEST(test_maps, pre_norm),
 					   FIXTURE_TEST(test_maps, post_norm),
