@@ -76,24 +76,19 @@ static const struct node *constant_factor(const struct node *n)
 	return constant_of(n->in[x]) ? NULL : constant_of(n->in[1 - x]);
 }
 
-/* The only axis along which a constant varies; -1: none, or several. */
-static int32_t only_axis(const struct node *c)
+/* An axis along which a constant varies; -1: none. */
+static int32_t varying_axis(const struct node *c)
 {
-	int32_t axis = -1;
-	for (int32_t i = 0; i < c->type.rank; i++) {
-		if (dim_is(c->type.dim[i], 1))
-			continue;
-		if (axis >= 0)
-			return -1;
-		axis = i;
-	}
-	return axis;
+	for (int32_t i = 0; i < c->type.rank; i++)
+		if (!dim_is(c->type.dim[i], 1))
+			return i;
+	return -1;
 }
 
 static void find_scaling(struct search *s, struct node *n)
 {
 	const struct node *c = is_wide(n->type.elem) ? constant_factor(n) : NULL;
-	struct scaling found = {.node = n, .axis = c ? only_axis(c) : -1};
+	struct scaling found = {.node = n, .axis = c ? varying_axis(c) : -1};
 	if (found.axis < 0)
 		return;
 	found.numbers = numbers_of(s->scratch, c, found.axis, fixed_extent(&n->type, found.axis),
@@ -166,12 +161,10 @@ static bool enter(struct search *s, struct node *n, int32_t axis)
 /* Both must have one basis. */
 static void enter_tied(struct search *s, const struct node *n, struct node *other, int32_t axis)
 {
-	if (enter(s, other, axis) &&
-	    fixed_extent(&other->type, axis) == s->class[find_class(s, n)].n) {
+	if (enter(s, other, axis))
 		tie(s, n, other);
-		return;
-	}
-	hold(s, n, "goes on with other channels, or in a type of small range, in", other);
+	else
+		hold(s, n, "goes on with other channels, or in a type of small range, in", other);
 }
 
 /* ---- constants that follow a basis ---- */
@@ -257,8 +250,7 @@ bool find_summed(const struct node *n, uint32_t k, int32_t axis, int64_t count, 
 	if (!s->constant)
 		return false;
 	int64_t groups = s->at.groups > 1 ? s->at.groups : 1;
-	return fixed_extent(&s->constant->type, s->at.axis) == count / groups &&
-	       count % groups == 0;
+	return fixed_extent(&s->constant->type, s->at.axis) == count / groups;
 }
 
 /* ---- exploring ---- */

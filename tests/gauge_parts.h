@@ -90,8 +90,8 @@ static inline struct node *convolve(struct graph *g, struct node *x, int64_t gro
 /* Two scales of one value meet after a while, when a reader holds one of them already. */
 static inline struct node *meet_later(struct graph *g, struct node *x, struct node **second)
 {
-	*second = scaled(g, x);
 	struct node *y = part_add(g, scaled(g, x), product(g));
+	*second = scaled(g, x);
 	return part_add(g, part_add(g, y, part_linear(g, held(g), WIDTH)), *second);
 }
 
