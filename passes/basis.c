@@ -218,7 +218,9 @@ uint32_t operands_in_basis(const struct graph *g, const struct node *n, int32_t 
 		return 2;
 	if (n->op == OP_norm) {
 		const struct attr_norm *norm = n->attr.norm;
-		return norm->gamma ? norm->beta ? 6 : 2 : 0;
+		bool is_known = norm->gamma && constant_of(n->in[1]) &&
+				(!norm->beta || constant_of(n->in[2]));
+		return is_known ? norm->beta ? 6 : 2 : 0;
 	}
 	return linear_operands(g->context->dims, n, axis);
 }
@@ -271,8 +273,6 @@ static void follow_operands(struct search *s, struct node *n, int32_t axis)
 		int32_t at = has_operand(mask, k) ? axis_of_operand(s, n, k, axis) : -1;
 		if (has_operand(mask, k) && constant_of(n->in[k]))
 			follow_constant(s, n, n->in[k], at);
-		else if (has_operand(mask, k) && n->op == OP_norm)
-			hold(s, n, "comes from", n);
 		else if (has_operand(mask, k))
 			enter_tied(s, n, n->in[k], at);
 	}

@@ -34,8 +34,7 @@ static struct node *grown(struct graph *g, const struct node *c, const struct fa
 
 static struct node *scaled_constant(struct graph *g, const struct node *c, const struct factor *f)
 {
-	if (fixed_extent(&c->type, f->at.axis) == 1 && numbers_count(f->numbers) > 1 &&
-	    f->at.groups <= 1)
+	if (fixed_extent(&c->type, f->at.axis) == 1 && f->at.groups <= 1)
 		return grown(g, c, f);
 	return weights_scaled(g, c, f->at, f->numbers);
 }

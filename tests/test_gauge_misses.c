@@ -218,6 +218,19 @@ static struct node *small_type(struct graph *g)
 	return scaled(g, part_add(g, x, product(g)));
 }
 
+/* One number for all channels, made by weights. */
+static struct node *computed_gamma(struct graph *g)
+{
+	struct attr_norm attr = {.axes = 1u << 2,
+				 .scale = NORM_SCALE_RMS,
+				 .gamma = true,
+				 .epsilon = 1e-2};
+	struct node *x = part_input(g, "x", SHAPE(2, ROWS, WIDTH));
+	struct node *gamma = part_linear(g, part_input(g, "c", SHAPE(1, 1, 4)), 1);
+	x = build_norm(g, (struct norm_operands){.x = x, .gamma = gamma}, &attr);
+	return scaled(g, part_add(g, x, part_linear(g, x, WIDTH)));
+}
+
 static struct node *greatest_of_pixels(struct graph *g)
 {
 	struct attr_pool pool = {.spatial = 2};
@@ -284,6 +297,7 @@ static const struct rewrite_case cases[] = {
 		MISSES(meets_itself),
 		MISSES(constant_that_would_grow),
 		MISSES(small_type),
+		MISSES(computed_gamma),
 		MISSES(greatest_of_pixels),
 		MISSES(rectified),
 		MISSES(computed_filters),
