@@ -132,7 +132,8 @@ struct node *build_pad(struct graph *g, struct node *a, struct node *value,
 /* constants: `p` is borrowed; build_number makes a scalar (rank 0) of any element type */
 struct node *build_constant(struct graph *g, const struct type *type, const void *p,
 			    uint64_t bytes);
-/* A constant of floats with its residues, which may be NULL; both are borrowed. */
+/* A constant of floats with its residues, which may be NULL; both are borrowed. Residues that say
+ * no more than the elements are dropped. */
 struct node *build_exact(struct graph *g, const struct type *type, const void *p,
 			 const uint64_t *residue);
 /* What its elements stand for; NULL unless the context is exact. */
@@ -179,6 +180,9 @@ bool graph_verify(const struct graph *g);
 /* Prints the text form; constants above `max_elements` print as a hash. Writes through `put`. */
 void graph_print(const struct graph *g, uint32_t max_elements,
 		 void (*put)(void *user, const char *s), void *user);
+/* One of its nodes in the same form. */
+void graph_print_node(const struct graph *g, const struct node *n,
+		      void (*put)(void *user, const char *s), void *user);
 /* Parses the text form; NULL after a report. `text` ends with NUL. */
 struct graph *graph_parse(struct context *context, const char *text);
 
