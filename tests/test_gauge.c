@@ -110,6 +110,12 @@ static struct node *multiplied_by_tokens(struct graph *g)
 	return head(g, sum(g, x));
 }
 
+static struct node *scaled_by_tokens(struct graph *g)
+{
+	struct node *x = part_mul(g, block(g, held(g)), part_positive(g, SHAPE(1, ROWS, 1)));
+	return head(g, sum(g, x));
+}
+
 static struct node *masked(struct graph *g)
 {
 	struct type t = type_fixed(g->context, NORMC_BOOL, 3, (const int64_t[]){2, ROWS, 1});
@@ -254,6 +260,7 @@ static const struct rewrite_case cases[] = {
 		FIRES(norm_as_source, no_map),
 		FIRES(one_number_for_all, no_scale),
 		FIRES(multiplied_by_tokens, one_scale),
+		FIRES(scaled_by_tokens, one_scale),
 		FIRES(masked, no_map),
 		FIRES(zero_before_another, one_scale),
 		FIRES(between_two_held, one_scale),

@@ -218,17 +218,31 @@ static struct node *small_type(struct graph *g)
 	return scaled(g, part_add(g, x, product(g)));
 }
 
-/* One number for all channels, made by weights. */
-static struct node *computed_gamma(struct graph *g)
+/* Parameters that weights make. */
+static struct node *computed_parameter(struct graph *g, bool gamma)
 {
 	struct attr_norm attr = {.axes = 1u << 2,
 				 .scale = NORM_SCALE_RMS,
 				 .gamma = true,
+				 .beta = true,
 				 .epsilon = 1e-2};
 	struct node *x = part_input(g, "x", SHAPE(2, ROWS, WIDTH));
-	struct node *gamma = part_linear(g, part_input(g, "c", SHAPE(1, 1, 4)), 1);
-	x = build_norm(g, (struct norm_operands){.x = x, .gamma = gamma}, &attr);
+	struct node *known = part_weights(g, SHAPE(1, 1, WIDTH));
+	struct node *made = part_linear(g, part_input(g, "c", SHAPE(1, 1, 4)), WIDTH);
+	struct norm_operands in = {
+			.x = x, .gamma = gamma ? made : known, .beta = gamma ? known : made};
+	x = build_norm(g, in, &attr);
 	return scaled(g, part_add(g, x, part_linear(g, x, WIDTH)));
+}
+
+static struct node *computed_gamma(struct graph *g)
+{
+	return computed_parameter(g, true);
+}
+
+static struct node *computed_beta(struct graph *g)
+{
+	return computed_parameter(g, false);
 }
 
 static struct node *greatest_of_pixels(struct graph *g)
@@ -298,6 +312,7 @@ static const struct rewrite_case cases[] = {
 		MISSES(constant_that_would_grow),
 		MISSES(small_type),
 		MISSES(computed_gamma),
+		MISSES(computed_beta),
 		MISSES(greatest_of_pixels),
 		MISSES(rectified),
 		MISSES(computed_filters),
