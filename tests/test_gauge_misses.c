@@ -78,6 +78,14 @@ static struct node *computed_weights(struct graph *g)
 	return beside(g, y, build_matmul(g, y, swap_last(g, held(g))));
 }
 
+/* Each feature has the same weights, which are stored once. */
+static struct node *repeated_weights(struct graph *g)
+{
+	struct node *y = scaled(g, held_sum(g)), *w = part_weights(g, SHAPE(1, 4));
+	const struct dim *dim[2] = {y->type.dim[2], w->type.dim[1]};
+	return build_matmul(g, y, build_broadcast(g, w, 2, dim));
+}
+
 static struct node *features_cut(struct graph *g)
 {
 	struct slice_range some = {dim_const(g->context->dims, 1), dim_const(g->context->dims, 4),
@@ -292,6 +300,7 @@ static const struct rewrite_case cases[] = {
 		MISSES(sum_of_channels),
 		MISSES(squared),
 		MISSES(computed_weights),
+		MISSES(repeated_weights),
 		MISSES(features_cut),
 		MISSES(features_split),
 		MISSES(scale_of_tokens),
