@@ -259,7 +259,7 @@ static const struct rewrite_case cases[] = {
 		{"features_cut", features_cut, "absorb", false, NULL, a_map},
 		{"features_split", features_split, "absorb", false, NULL, a_map},
 		{"shift_before_padding", shift_before_padding, "absorb", false, NULL, a_map},
-		{"map_before_groups", map_before_groups, "absorb", false, NULL, a_map},
+		{"map_before_groups", map_before_groups, "absorb", false, "-gauge", a_map},
 		{"map_before_pooling", map_before_pooling, "absorb", false, NULL, a_map},
 		{"weights_overflow", weights_overflow, "absorb", false, NULL, a_map},
 };

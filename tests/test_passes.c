@@ -159,7 +159,7 @@ static void test_norm_without_product(void **state)
 static void test_norm_lowered_always(void **state)
 {
 	struct bench *b = *state;
-	struct pass_options options = {.verify = true, .list = "-fold_norm,-given"};
+	struct pass_options options = {.verify = true, .list = "-fold_norm,-given,-gauge"};
 	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 4, 4));
 	graph_output(b->graph, batch_norm(b->graph, convolve(b->graph, x, PLAIN), 6), "y");
 	struct graph *g = passes_run(b->graph, &options);
