@@ -13,8 +13,12 @@ struct class
 	int64_t n;		/* channels */
 	const char *held;	/* why it must stay as it is; NULL: it need not */
 	double least, greatest; /* magnitudes of the constants that follow its basis */
-	uint32_t component;	/* classes whose bases hang together */
 	struct node *scale;	/* NULL: 1 */
+	struct node *moved;	/* scale that is being tried */
+	/* Classes whose bases hang together are a list. */
+	struct class *first, *next;
+	struct class *last;	    /* of the first class */
+	const char *component_held; /* of the first class: why all must stay as they are */
 };
 
 /* A scale by constants. */
@@ -356,38 +360,23 @@ static bool is_in_reach(const struct class *c, const struct node *scale)
 	       c->greatest * (reach * reach) <= elem_largest(NORMC_BF16);
 }
 
-static bool is_root(const struct search *s, uint32_t c)
+/* Multiplies the bases of a component, which nobody holds, by `factor`, and makes it part of
+ * another; false if that would lead too far. */
+static bool move_component(struct search *s, struct class *from, struct class *to,
+			   struct node *factor)
 {
-	return s->class[c].parent == c;
-}
-
-/* Multiplies the bases of a component by `factor`, and makes it part of another; false if that
- * would lead too far. */
-static bool move_component(struct search *s, uint32_t from, uint32_t to, struct node *factor)
-{
-	struct node **scale = arena_new(s->arena, struct node *, s->n_members + 1);
-	for (uint32_t i = 0; i < s->n_members; i++) {
-		if (!is_root(s, i) || s->class[i].component != from)
-			continue;
-		scale[i] = times(s, s->class[i].scale, factor);
-		if (!is_in_reach(&s->class[i], scale[i]))
+	for (struct class *c = from; c; c = c->next) {
+		c->moved = times(s, c->scale, factor);
+		if (!is_in_reach(c, c->moved))
 			return false;
 	}
-	for (uint32_t i = 0; i < s->n_members; i++)
-		if (scale[i]) {
-			s->class[i].scale = numbers_are(scale[i], 1) ? NULL : scale[i];
-			s->class[i].component = to;
-		}
+	to->last->next = from;
+	to->last = from->last;
+	for (struct class *c = from; c; c = c->next) {
+		c->scale = numbers_are(c->moved, 1) ? NULL : c->moved;
+		c->first = to;
+	}
 	return true;
-}
-
-/* Why the component must stay as it is; NULL: it need not. */
-static const char *held_by(const struct search *s, uint32_t component)
-{
-	for (uint32_t i = 0; i < s->n_members; i++)
-		if (is_root(s, i) && s->class[i].component == component && s->class[i].held)
-			return s->class[i].held;
-	return NULL;
 }
 
 /* Joins the classes before and after a scale; returns why not, or NULL. */
@@ -396,9 +385,9 @@ static const char *join(struct search *s, const struct scaling *scaling)
 	const struct node *x = scaling->node->in[scale_operand(scaling->node)];
 	struct class *a = &s->class[find_class(s, x)];
 	struct class *b = &s->class[find_class(s, scaling->node)];
-	const char *before = held_by(s, a->component), *after = held_by(s, b->component);
+	const char *before = a->first->component_held, *after = b->first->component_held;
 	struct node *scaled = times(s, a->scale, scaling->numbers);
-	if (a->component == b->component)
+	if (a->first == b->first)
 		return "its operand and its result meet again in a sum, and sums have one basis";
 	if (isinf(reach_of(scaling->numbers)))
 		return "the scale of a channel is 0 or not finite, which no basis can take";
@@ -409,9 +398,8 @@ static const char *join(struct search *s, const struct scaling *scaling)
 				    before, after);
 	struct node *back =
 			over(s, b->scale ? b->scale : numbers_equal(s->scratch, b->n, 1), scaled);
-	bool fits = (!after &&
-		     move_component(s, b->component, a->component, over(s, scaled, b->scale))) ||
-		    (!before && move_component(s, a->component, b->component, back));
+	bool fits = (!after && move_component(s, b->first, a->first, over(s, scaled, b->scale))) ||
+		    (!before && move_component(s, a->first, b->first, back));
 	return fits ? NULL
 		    : "with the scales before it the basis, or weights in it, would leave their "
 		      "range; another basis begins here";
@@ -488,8 +476,11 @@ struct bases bases_of(const struct graph *g)
 		return result;
 	s.readers = readers_of(g, arena);
 	explore(&s);
-	for (uint32_t i = 0; i < s.n_members; i++)
-		s.class[i].component = i;
+	for (uint32_t i = 0; i < s.n_members; i++) {
+		struct class *c = &s.class[i];
+		c->first = c->last = c;
+		c->component_held = c->held;
+	}
 	for (uint32_t i = 0; i < s.n_scalings; i++)
 		decide(&s, &s.scaling[i]);
 	for (uint32_t i = 0; i < s.n_members; i++)
