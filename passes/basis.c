@@ -202,10 +202,9 @@ static void follow_constant(struct search *s, const struct node *member, const s
 	enum { MOST_GROWN = 8192 };
 	const struct node *c = constant_of(n);
 	struct class *class = &s->class[find_class(s, member)];
-	int64_t extent = axis < 0 ? -1 : fixed_extent(&c->type, axis);
-	bool grows = extent == 1 && class->n > 1;
-	if (extent != class->n && !grows)
-		hold(s, member, "reads constants of another shape in", member);
+	bool grows = fixed_extent(&c->type, axis) != class->n;
+	if (fixed_extent(&n->type, axis) != class->n) /* parameters of norms */
+		hold(s, member, "has one parameter for all channels in", member);
 	else if (grows && type_fixed_count(&c->type) > MOST_GROWN / class->n)
 		hold(s, member, "reads a constant that would grow in", member);
 	else

@@ -253,6 +253,15 @@ static struct node *computed_beta(struct graph *g)
 	return computed_parameter(g, false);
 }
 
+/* gamma is the same for all tokens. */
+static struct node *gamma_for_all_tokens(struct graph *g)
+{
+	struct node *x = layer_norm(g, part_input(g, "x", SHAPE(2, ROWS, WIDTH)), true);
+	struct node *y = build_matmul(g, part_weights(g, SHAPE(1, ROWS, ROWS)),
+				      tanh_of(g, part_input(g, "w", SHAPE(2, ROWS, WIDTH))));
+	return part_mul(g, part_add(g, x, y), part_positive(g, SHAPE(1, ROWS, 1)));
+}
+
 static struct node *greatest_of_pixels(struct graph *g)
 {
 	struct attr_pool pool = {.spatial = 2};
@@ -322,6 +331,7 @@ static const struct rewrite_case cases[] = {
 		MISSES(small_type),
 		MISSES(computed_gamma),
 		MISSES(computed_beta),
+		MISSES(gamma_for_all_tokens),
 		MISSES(greatest_of_pixels),
 		MISSES(rectified),
 		MISSES(computed_filters),
