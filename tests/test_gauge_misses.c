@@ -310,7 +310,7 @@ static const struct rewrite_case cases[] = {
 		MISSES(squared),
 		MISSES(computed_weights),
 		MISSES(repeated_weights),
-		MISSES(features_cut),
+		{"features_cut", features_cut, "gauge", false, "-fold_norm,-absorb", one_scale},
 		MISSES(features_split),
 		MISSES(scale_of_tokens),
 		MISSES(scale_of_tokens_and_channels),
@@ -332,8 +332,9 @@ static const struct rewrite_case cases[] = {
 		MISSES(computed_gamma),
 		MISSES(computed_beta),
 		MISSES(gamma_for_all_tokens),
-		MISSES(greatest_of_pixels),
-		MISSES(rectified),
+		{"greatest_of_pixels", greatest_of_pixels, "gauge", false, "-fold_norm,-absorb",
+		 one_scale},
+		{"rectified", rectified, "gauge", false, "-fold_norm,-absorb", one_scale},
 		MISSES(computed_filters),
 };
 
