@@ -38,7 +38,7 @@ enum fault {
 	FAULT_NO_ROOT,
 	FAULT_EPSILON_VARIES, /* from row to row */
 	FAULT_EPSILON_MINUS,
-	FAULT_TWICE, /* 2 d above */
+	FAULT_SHIFTED, /* d + 2 above */
 	FAULTS
 };
 
@@ -181,8 +181,8 @@ static void spell(struct graph *g, const struct spelling *s)
 	struct node *v = variance(&w, x, d);
 	if (s->fault == FAULT_SWAPPED)
 		d = build_binary(g, OP_sub, mean_over(&w, x, w.axes, set_size(&w)), x);
-	if (s->fault == FAULT_TWICE)
-		d = build_binary(g, OP_mul, d, number(&w, 2));
+	if (s->fault == FAULT_SHIFTED)
+		d = build_binary(g, OP_add, d, number(&w, 2));
 	struct node *y = with_parameters(&w, quotient(&w, d, v));
 	graph_output(g, build_cast(g, y, t.elem), "y");
 }

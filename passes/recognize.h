@@ -1,0 +1,47 @@
+/* What the parts of recognition share; see recognize.c.
+ *
+ * Each part is asked about one node of the old graph whose operands `in` are in the new graph, and
+ * returns what stands for the node, or NULL.  Nodes that it built on the way stay behind, dead.
+ */
+#ifndef NORMC_PASSES_RECOGNIZE_H
+#define NORMC_PASSES_RECOGNIZE_H
+
+#include "graph.h"
+#include "pass.h"
+
+struct recognize {
+	struct pass *pass;
+	const uint32_t *uses; /* by old id */
+};
+
+/* A product or quotient that divides a value by its own deviation: a norm, times a constant if
+ * there is one. */
+struct node *recognize_quotient(struct graph *g, const struct node *old, struct node *const *in);
+/* A product with gamma, or a sum with beta, behind a norm that nobody else reads. */
+struct node *recognize_parameter(const struct recognize *r, struct graph *g, const struct node *old,
+				 struct node *const *in);
+
+/* A reshape back from a norm over groups of channels: as GroupNormalization or
+ * InstanceNormalization means it. */
+struct node *recognize_group(const struct recognize *r, struct graph *g, const struct node *old,
+			     struct node *const *in);
+/* A product with gamma, or a sum with beta, behind such a reshape. */
+struct node *recognize_group_parameter(const struct recognize *r, struct graph *g,
+				       const struct node *old, struct node *const *in);
+
+/* A product or quotient that is an activation function: the composition that stands for it. */
+struct node *recognize_activation(struct graph *g, const struct node *old, struct node *const *in);
+
+/* n, or what it repeats. */
+static inline struct node *unrepeated(struct node *n)
+{
+	return n->op == OP_broadcast ? n->in[0] : n;
+}
+
+/* n = *a op number, either way round; false if the number is not finite. */
+bool recognize_with(const struct node *n, enum op op, struct node **a, double *number);
+/* The norm with a parameter joined: p has x's rank. NULL if it has one there already, or takes its
+ * statistics as operands. */
+struct node *recognize_join(struct graph *g, const struct node *norm, enum op op, struct node *p);
+
+#endif
