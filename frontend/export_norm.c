@@ -136,7 +136,8 @@ static const char *trailing(struct export *e, struct layer *l)
 static const char *instance(struct export *e, struct layer *l)
 {
 	const int32_t range[2] = {1, 2};
-	if (l->first != 2 || l->attr->centre != NORM_CENTRE_MEAN || (!l->gamma && !l->beta) ||
+	bool shapeless = !l->gamma && !l->beta && l->type->rank < 4; /* more likely a LayerNorm */
+	if (l->first != 2 || l->attr->centre != NORM_CENTRE_MEAN || shapeless ||
 	    !takes(e, l, l->gamma, 1, 2) || !takes(e, l, l->beta, 1, 2))
 		return NULL;
 	const char *x = export_in(e, 0);
@@ -174,6 +175,13 @@ static const char *batch(struct export *e, struct layer *l)
 
 /* ---- arithmetic ---- */
 
+/* Whether ReduceL2 gives the divisor with its root. */
+static bool is_l2(const struct attr_norm *a)
+{
+	return a->scale == NORM_SCALE_L2 &&
+	       (a->epsilon_place != NORM_EPSILON_INSIDE || a->epsilon == 0);
+}
+
 /* The divisor before its root and epsilon: d is x - c. */
 static const char *deviation(struct export *e, const struct layer *l, const char *d,
 			     const char *variance)
@@ -182,6 +190,8 @@ static const char *deviation(struct export *e, const struct layer *l, const char
 	bool mean = (a->scale == NORM_SCALE_RMS || a->scale == NORM_SCALE_L1) && !a->unbiased;
 	if (a->scale == NORM_SCALE_GIVEN)
 		return variance;
+	if (is_l2(a))
+		return export_reduced(e, "ReduceL2", d, a->axes);
 	bool squares = a->scale == NORM_SCALE_RMS || a->scale == NORM_SCALE_L2;
 	const char *size = squares ? EMIT(e, "Mul", d, d) : EMIT(e, "Abs", d);
 	const char *sum = export_reduced(e,
@@ -205,12 +215,14 @@ static const char *deviation(struct export *e, const struct layer *l, const char
 static const char *divisor(struct export *e, const struct attr_norm *a, const char *s,
 			   const char *epsilon)
 {
-	bool root = a->scale != NORM_SCALE_L1 && a->scale != NORM_SCALE_MAX;
+	bool root = a->scale != NORM_SCALE_L1 && a->scale != NORM_SCALE_MAX && !is_l2(a);
 	if (a->epsilon_place == NORM_EPSILON_INSIDE) {
-		s = EMIT(e, "Add", s, epsilon);
+		s = a->epsilon == 0 ? s : EMIT(e, "Add", s, epsilon);
 		return root ? EMIT(e, "Sqrt", s) : s;
 	}
 	s = root ? EMIT(e, "Sqrt", s) : s;
+	if (a->epsilon == 0)
+		return s;
 	return EMIT(e, a->epsilon_place == NORM_EPSILON_OUTSIDE ? "Add" : "Max", s, epsilon);
 }
 
@@ -244,11 +256,31 @@ static const char *arithmetic(struct export *e, const struct layer *l)
 	return elem == work ? x : export_converted(e, x, elem);
 }
 
+/* LpNormalization gives 0 where all is 0, as a floor does that no root of normal numbers is below.
+ */
+static const char *unit(struct export *e, const struct layer *l)
+{
+	const struct attr_norm *a = l->attr;
+	const char *x = export_in(e, 0);
+	uint32_t axis = 0;
+	while (axis < MAX_RANK && a->axes != 1u << axis)
+		axis++;
+	if (a->centre != NORM_CENTRE_NONE || a->scale != NORM_SCALE_L2 || axis == MAX_RANK ||
+	    a->epsilon_place != NORM_EPSILON_FLOOR || a->epsilon != NORM_LP_FLOOR ||
+	    (l->type->elem == NORMC_BF16 && !export_allows(e, 22)))
+		return NULL;
+	Onnx__NodeProto *n = export_begin(e, "LpNormalization");
+	export_operand(e, n, x);
+	export_int(e, n, "axis", axis);
+	export_int(e, n, "p", 2);
+	return then_affine(e, l, export_result(e, n));
+}
+
 const char *export_norm(struct export *e)
 {
 	struct layer l = layer_of(e);
 	const struct attr_norm *a = l.attr;
-	const char *value = NULL;
+	const char *value = unit(e, &l);
 	if (a->epsilon_place == NORM_EPSILON_INSIDE && !a->unbiased) {
 		if (a->scale == NORM_SCALE_RMS)
 			value = instance(e, &l);

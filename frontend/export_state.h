@@ -156,13 +156,19 @@ struct node *export_unrepeated(struct node *n);
 /* Whether all elements of a constant are one number. */
 bool export_splat(struct export *e, const struct node *n, double *value);
 
+/* ---- export_group.c ---- */
+
+/* Plans a norm over groups of channels, or the reshape back from one, as GroupNormalization; false
+ * if it is none. */
+bool export_match_group(struct export *e, const struct node *n, struct export_plan *plan);
+
 /* ---- the ways of export.def, and those that export_match.c chooses ---- */
 
 #define WRITE(name, way, onnx, opset) export_function export_##way;
 #include "export.def"
 #undef WRITE
 export_function export_named, export_clip, export_gelu, export_mean, export_gemm,
-		export_average_pool;
+		export_average_pool, export_group_norm;
 /* The row's operator on all operands, without a look at element types. */
 export_function export_operator;
 
