@@ -83,7 +83,8 @@ bool verify_symbols(const struct graph *g, const struct tensor *in, int64_t *sym
 void verify_compare(struct verify_report *r, struct verify_case start, const struct tensor *want,
 		    const struct tensor *got);
 
-/* The algebra lane.  `decisive`: a difference is a failure; else it may come from constants that
+/* The algebra lane.  `decisive`: a difference is a failure, because computed constants know what
+ * they stand for (context.exact) or there are none (below); else it may come from constants that
  * were rounded when they were computed, and the lane does not apply. */
 struct verify_side {
 	struct arena *arena; /* for the evaluation */
@@ -97,11 +98,6 @@ bool verify_algebra(struct verify_report *r, const struct verify_side *before,
 /* Whether all constants and all irrational functions of `after` are in `before` too, so that no
  * constant was computed and no function exchanged. */
 bool verify_same_material(const struct graph *before, const struct graph *after);
-
-/* A copy of the graph in which floating-point constants of several different elements are inputs,
- * behind its own: passes leave arithmetic with them in the graph.  values[] receives what the new
- * inputs stand for, as many as the copy has more inputs; from the graph's arena. */
-struct graph *verify_opened(const struct graph *g, struct tensor **values);
 
 /* Multiplications in matrix products and convolutions. */
 double verify_work(const struct graph *g, const int64_t *symbols);

@@ -260,92 +260,58 @@ static enum op root_of(enum op op)
 	return op == OP_pow || op == OP_norm ? OP_sqrt : op;
 }
 
-/* Whether a live node of `g` is as good as n: the same constant or function. */
-static bool has_match(const struct graph *g, const bool *live, const struct node *n)
+/* Live nodes of a graph and its regions. */
+struct material {
+	struct arena *arena;
+	const struct node **node;
+	uint32_t n;
+};
+
+static void collect(struct material *m, const struct graph *g)
 {
-	for (uint32_t i = 0; i < g->n_nodes; i++)
-		if (live[i] && (n->op == OP_constant ? same_constant(g->nodes[i], n)
-						     : root_of(g->nodes[i]->op) == root_of(n->op)))
+	const bool *live = graph_live(g);
+	for (uint32_t i = 0; i < g->n_nodes; i++) {
+		const struct node *n = g->nodes[i];
+		if (!live[i])
+			continue;
+		PUSH(m->arena, m->node, m->n, n);
+		for (int r = 0; op_info[n->op].kind == KIND_region && r < 2; r++)
+			if (n->attr.region->region[r])
+				collect(m, n->attr.region->region[r]);
+	}
+}
+
+/* Whether one of them is as good as n: the same constant or function. */
+static bool has_match(const struct material *m, const struct node *n)
+{
+	for (uint32_t i = 0; i < m->n; i++)
+		if (n->op == OP_constant ? same_constant(m->node[i], n)
+					 : root_of(m->node[i]->op) == root_of(n->op))
 			return true;
 	return false;
 }
 
 bool verify_same_material(const struct graph *before, const struct graph *after)
 {
-	const bool *old = graph_live(before), *new = graph_live(after);
-	for (uint32_t i = 0; i < after->n_nodes; i++) {
-		const struct node *n = after->nodes[i];
+	struct material old = {before->context->arena, NULL, 0};
+	struct material new = {after->context->arena, NULL, 0};
+	collect(&old, before);
+	collect(&new, after);
+	for (uint32_t i = 0; i < new.n; i++) {
+		const struct node *n = new.node[i];
 		bool constant = n->op == OP_constant && elem_is_float(n->type.elem);
 		if (constant && is_neutral(n->attr.data))
 			continue;
-		if (new[i] && (constant || is_function(n->op)) && !has_match(before, old, n))
+		if ((constant || is_function(n->op)) && !has_match(&old, n))
 			return false;
 	}
-	for (uint32_t i = 0; i < before->n_nodes; i++)
-		if (old[i] && is_function(before->nodes[i]->op) &&
-		    !has_match(after, new, before->nodes[i]))
+	for (uint32_t i = 0; i < old.n; i++)
+		if (is_function(old.node[i]->op) && !has_match(&new, old.node[i]))
 			return false;
 	return true;
 }
 
-/* ---- opening ---- */
-
-struct opening {
-	struct graph *to;    /* not that of a region */
-	struct node **nodes; /* the new inputs, in order */
-	struct tensor *values;
-	uint32_t n;
-};
-
-static struct node *open_constant(struct graph *to, const struct node *old, struct node *const *in,
-				  void *user)
-{
-	struct opening *o = user;
-	(void)in;
-	o->to = o->to ? o->to : to;
-	if (to != o->to || old->op != OP_constant || !elem_is_float(old->type.elem) ||
-	    !varies(old->attr.data))
-		return NULL; /* what is the same everywhere is known to rules */
-	int64_t dim[MAX_RANK];
-	for (int32_t d = 0; d < old->type.rank; d++)
-		dim[d] = old->type.dim[d]->value;
-	struct tensor value = tensor_load(to->context->arena, old->type.elem, old->type.rank, dim,
-					  old->attr.data->p);
-	char *name = arena_printf(to->context->arena, "weight %u", o->n);
-	struct node *made = graph_input(to, name, &old->type);
-	uint32_t at = o->n;
-	PUSH(to->context->arena, o->values, at, value);
-	PUSH(to->context->arena, o->nodes, o->n, made);
-	return made;
-}
-
-/* Gives the inputs the order: those of the model, then those that were constants. */
-static void order_inputs(struct graph *g, const struct opening *o)
-{
-	struct arena *arena = g->context->arena;
-	struct node **ordered = arena_new(arena, struct node *, g->n_inputs + 1);
-	uint32_t own = 0, opened = 0, n_own = g->n_inputs - o->n;
-	for (uint32_t i = 0; i < g->n_inputs; i++) {
-		struct node *n = g->inputs[i];
-		bool is_opened = opened < o->n && n == o->nodes[opened];
-		uint32_t to = is_opened ? n_own + opened++ : own++;
-		struct attr_port *port = arena_new(arena, struct attr_port, 1);
-		*port = (struct attr_port){to, n->attr.port->name};
-		n->attr.port = port;
-		ordered[to] = n;
-	}
-	for (uint32_t i = 0; i < g->n_inputs; i++)
-		g->inputs[i] = ordered[i];
-}
-
-struct graph *verify_opened(const struct graph *g, struct tensor **values)
-{
-	struct opening o = {0};
-	struct graph *to = graph_rewrite(g, open_constant, &o);
-	order_inputs(to, &o);
-	*values = o.values;
-	return to;
-}
+/* ---- work ---- */
 
 double verify_work(const struct graph *g, const int64_t *symbols)
 {

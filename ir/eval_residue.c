@@ -4,8 +4,8 @@
  * exact, so that two formulas that are equal in real arithmetic give equal residues, and two that
  * are not differ but for a chance near 2^-60.  Functions that are not rational (sqrt, exp, ...) are
  * unknown: a hash of the operation and the residue of its argument.  Choices (max, comparisons,
- * signs, where) are made by the values in fp64, or by equality of residues.  Constants that a pass has
- * computed and rounded bring the residue of what they stand for (attr_data.residue).
+ * signs, where) are made by the values in fp64, or by equality of residues.  Constants that a pass
+ * has computed and rounded bring the residue of what they stand for (attr_data.residue).
  *
  * Residues stand in the array beside the elements; those of integer tensors are not used, since
  * their elements are exact.

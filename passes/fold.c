@@ -312,12 +312,12 @@ static struct node *evaluate(struct graph *g, const struct node *n, uint64_t byt
 	if (ok && evaluate_node(g, n, in, &out, scratch)) {
 		void *p = arena_alloc(g->context->arena, (size_t)bytes, 1);
 		tensor_store(&out, p);
-		result = is_float(&out) && g->context->exact
-					 ? build_exact(g, &n->type, p,
-						       arena_copy(g->context->arena, out.residue,
-								  (size_t)out.count *
-										  sizeof *out.residue))
-					 : build_constant(g, &n->type, p, bytes);
+		bool exact = is_float(&out) && g->context->exact;
+		size_t room = (size_t)out.count * sizeof *out.residue;
+		const uint64_t *residue =
+				exact ? arena_copy(g->context->arena, out.residue, room) : NULL;
+		result = exact ? build_exact(g, &n->type, p, residue)
+			       : build_constant(g, &n->type, p, bytes);
 	}
 	arena_close(scratch);
 	return result;

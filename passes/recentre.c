@@ -4,18 +4,15 @@
  * features, in fp64 and rounded once; the norms that read the stream lose their centre.  Epsilon,
  * gamma and beta stay.
  */
-#include <math.h>
-#include <string.h>
-
-#include "eval_op.h"
 #include "pass.h"
 #include "stream.h"
 #include "value.h"
+#include "weights.h"
 
 /* A constant without its means along an axis. */
 struct recentred {
 	int32_t axis;
-	const void *p;
+	struct node *node;
 	const struct recentred *next;
 };
 
@@ -29,75 +26,18 @@ struct recentre {
 
 /* ---- constants ---- */
 
-/* A row of elements as doubles, and back. */
-static void load_row(enum normc_elem elem, const unsigned char *p, double *x, int64_t n)
-{
-	struct tensor t = {.elem = elem, .count = n, .f = x};
-	tensor_fill(&t, p);
-}
-
-static void store_row(enum normc_elem elem, double *x, unsigned char *p, int64_t n)
-{
-	struct tensor t = {.elem = elem, .count = n, .f = x};
-	tensor_store(&t, p);
-}
-
-/* Extents around an axis: elements are [outer][n][inner]. */
-struct span {
-	int64_t outer, n, inner;
-};
-
-static struct span span_of(const struct type *t, int32_t axis)
-{
-	struct span s = {1, fixed_extent(t, axis), 1};
-	for (int32_t i = 0; i < t->rank; i++)
-		*(i < axis ? &s.outer : &s.inner) *= i == axis ? 1 : fixed_extent(t, i);
-	return s;
-}
-
-/* Along the last axis a row has one mean; else every element of a row belongs to another. */
-static void recentre_block(enum normc_elem elem, const struct span *s, const unsigned char *from,
-			   unsigned char *to, double *work)
-{
-	int64_t rows = s->inner == 1 ? 1 : s->n, width = s->inner == 1 ? s->n : s->inner;
-	size_t row = (size_t)width * normc_elem_size(elem);
-	double *x = work, *mean = work + width, total = 0;
-	memset(mean, 0, (size_t)width * sizeof *mean);
-	for (int64_t i = 0; i < rows; i++) {
-		load_row(elem, from + (size_t)i * row, x, width);
-		for (int64_t k = 0; k < width; k++)
-			mean[k] += x[k];
-	}
-	for (int64_t k = 0; k < width; k++)
-		total += mean[k];
-	for (int64_t k = 0; k < width; k++)
-		mean[k] = (s->inner == 1 ? total : mean[k]) / (double)s->n;
-	for (int64_t i = 0; i < rows; i++) {
-		load_row(elem, from + (size_t)i * row, x, width);
-		for (int64_t k = 0; k < width; k++)
-			x[k] -= mean[k];
-		store_row(elem, x, to + (size_t)i * row, width);
-	}
-}
-
-static const void *recentred_data(struct recentre *r, const struct node *c, int32_t axis)
+/* Computed once for each constant and axis. */
+static struct node *recentred_data(struct recentre *r, struct graph *g, const struct node *c,
+				   int32_t axis)
 {
 	while (r->n_done <= c->id)
 		PUSH(r->arena, r->done, r->n_done, NULL);
 	for (const struct recentred *d = r->done[c->id]; d; d = d->next)
 		if (d->axis == axis)
-			return d->p;
-	struct span s = span_of(&c->type, axis);
-	size_t size = normc_elem_size(c->type.elem), block = (size_t)(s.n * s.inner) * size;
-	unsigned char *p = arena_alloc(r->arena, (size_t)s.outer, block);
-	double *work = arena_new(r->arena, double, 2 * (size_t)(s.inner == 1 ? s.n : s.inner));
-	for (int64_t i = 0; i < s.outer; i++)
-		recentre_block(c->type.elem, &s,
-			       (const unsigned char *)c->attr.data->p + (size_t)i * block,
-			       p + (size_t)i * block, work);
-	struct recentred d = {axis, p, r->done[c->id]};
+			return d->node;
+	struct recentred d = {axis, weights_recentred(g, c, axis), r->done[c->id]};
 	r->done[c->id] = arena_copy(r->arena, &d, sizeof d);
-	return p;
+	return d.node;
 }
 
 /* `n`, a constant or a broadcast of one, without its means. */
@@ -107,10 +47,7 @@ static struct node *recentred_constant(struct recentre *r, struct graph *g, stru
 	const struct node *c = constant_of(n);
 	if (uniform_along(c, axis))
 		return build_splat(g, &n->type, 0);
-	return build_broadcast(g,
-			       build_constant(g, &c->type, recentred_data(r, c, axis),
-					      c->attr.data->bytes),
-			       n->type.rank, n->type.dim);
+	return build_broadcast(g, recentred_data(r, g, c, axis), n->type.rank, n->type.dim);
 }
 
 /* ---- nodes ---- */

@@ -4,6 +4,11 @@
 
 #include "value.h"
 
+/* Rows of weights that are recentred for each norm that profits: to take the mean of a row costs at
+ * compile time what a norm saves for a token, and the row is no longer read from the model's file.
+ * Blocks of Pre-LN transformers have a few thousand; a vocabulary for one norm is not worth it. */
+static const double most_rows = 16384;
+
 /* A value and its axis, while exploring. */
 struct member {
 	struct node *node;
@@ -29,6 +34,10 @@ struct explore {
 	uint32_t n_norms;
 	struct member computed; /* a source that only a subtraction can recentre */
 	uint32_t n_computed;
+	uint32_t *counted; /* by id of a constant: number of the last stream that counted it */
+	double rows;	   /* of weights to recentre */
+	struct node *most; /* reads the most of them at once */
+	double most_at_once;
 	const char *why; /* it cannot be; NULL so far */
 };
 
@@ -60,6 +69,21 @@ static void expect_moderate(struct explore *e, const struct node *reader, const 
 	if (!(e->greatest[c->id] - 1 <= elem_largest(c->type.elem) / 2))
 		miss(e, reader, "reads infinities, NaN or the greatest numbers from the weights of",
 		     "which have no mean to take away");
+}
+
+/* A constant that loses its means along `axis` (of `n`, which may be a broadcast of it). */
+static void count_rows(struct explore *e, struct node *reader, const struct node *n, int32_t axis)
+{
+	const struct node *c = constant_of(n);
+	if (e->counted[c->id] == e->number || uniform_along(c, axis))
+		return;
+	double rows = (double)type_fixed_count(&c->type) / (double)fixed_extent(&c->type, axis);
+	e->counted[c->id] = e->number;
+	e->rows += rows;
+	if (rows > e->most_at_once) {
+		e->most_at_once = rows;
+		e->most = reader;
+	}
 }
 
 /* ---- parts ---- */
@@ -118,10 +142,13 @@ static void follow_operands(struct explore *e, const struct member *m, uint32_t 
 	struct dims *dims = e->g->context->dims;
 	for (uint32_t k = 0; k < m->node->n_in; k++) {
 		struct node *n = m->node->in[k];
-		if (has_operand(operands, k) && constant_of(n))
+		int32_t axis = has_operand(operands, k) ? axis_into(dims, m->node, k, m->axis) : -1;
+		if (axis >= 0 && constant_of(n)) {
 			expect_moderate(e, m->node, n);
-		else if (has_operand(operands, k))
-			enter(e, n, axis_into(dims, m->node, k, m->axis));
+			count_rows(e, m->node, n, axis);
+		} else if (axis >= 0) {
+			enter(e, n, axis);
+		}
 	}
 }
 
@@ -180,6 +207,7 @@ static void explore_from(struct explore *e, struct node *n, int32_t axis)
 {
 	e->number++;
 	e->n_members = e->n_norms = e->n_computed = 0;
+	e->rows = e->most_at_once = 0;
 	e->why = NULL;
 	enter(e, n->in[0], axis);
 	for (uint32_t i = 0; i < e->n_members && !e->why; i++)
@@ -187,6 +215,9 @@ static void explore_from(struct explore *e, struct node *n, int32_t axis)
 	if (!e->why && e->n_computed && e->n_norms < 2)
 		miss(e, e->computed.node, "comes from",
 		     "and to subtract the mean there costs as much as here");
+	if (!e->why && e->rows > most_rows * e->n_norms)
+		miss(e, e->most, "has a vocabulary in the weights of",
+		     "too large to be rewritten for so few norms");
 	for (uint32_t i = 0; i < e->n_members; i++)
 		e->missed[e->member[i].node->id][e->member[i].axis] = e->why;
 	if (e->why)
@@ -206,6 +237,7 @@ struct streams streams_of(const struct graph *g)
 	e.axis = arena_new(arena, int32_t, g->n_nodes + 1);
 	e.missed = arena_alloc(arena, g->n_nodes + 1, sizeof *e.missed);
 	e.greatest = arena_new(arena, double, g->n_nodes + 1);
+	e.counted = arena_new(arena, uint32_t, g->n_nodes + 1);
 	e.member = arena_new(arena, struct member, g->n_nodes + 1);
 	e.norm = arena_new(arena, struct node *, g->n_nodes + 1);
 	for (uint32_t i = 0; i < g->n_outputs; i++)

@@ -8,6 +8,9 @@
  * Norms that read a recentred stream need no mean of their own: LayerNorm is then RMSNorm with the
  * same epsilon, because the variance is mean(x^2) - mean(x)^2.
  *
+ * A stream whose weights are many for the norms that would profit (a vocabulary for the one norm of
+ * embeddings) stays: recentring would cost more than it saves.
+ *
  * (Jiang et al., Pre-RMSNorm and Pre-CRMSNorm Transformers, NeurIPS 2023.)
  */
 #ifndef NORMC_PASSES_STREAM_H

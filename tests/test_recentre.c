@@ -132,6 +132,13 @@ static struct node *table(struct graph *g)
 	return head(g, block(g, add(g, x, weights(g, SHAPE(1, ROWS, WIDTH)))));
 }
 
+enum { VOCABULARY = 20000 }; /* more rows than one norm is worth, fewer than two */
+
+static struct node *vocabulary_for_two(struct graph *g)
+{
+	return head(g, block(g, look_up(g, weights(g, SHAPE(VOCABULARY, WIDTH)))));
+}
+
 static struct node *class_token(struct graph *g)
 {
 	struct node *x = linear(g, rows(g)), *in[2];
@@ -240,6 +247,11 @@ static struct node *widening_cast(struct graph *g)
 }
 
 /* ---- near misses ---- */
+
+static struct node *vocabulary_for_one(struct graph *g)
+{
+	return head(g, look_up(g, weights(g, SHAPE(VOCABULARY, WIDTH))));
+}
 
 /* Narrow types round what is left without the mean, or saturate. */
 static struct node *narrowing_cast(struct graph *g)
@@ -431,6 +443,8 @@ static const struct sample samples[] = {
 		{"residual", residual, 3, 0, NULL},
 		{"plain_residual", plain_residual, 2, 0, NULL},
 		{"table", table, 2, 0, NULL},
+		{"vocabulary_for_two", vocabulary_for_two, 2, 0, NULL},
+		{"vocabulary_for_one", vocabulary_for_one, 1, 1, "vocabulary"},
 		{"class_token", class_token, 2, 0, NULL},
 		{"patches", patches, 2, 0, NULL},
 		{"layer_scale", layer_scale, 2, 0, NULL},
