@@ -51,8 +51,7 @@ static const struct option options[] = {
 		 "folder for NAME.npy of each output; default: the current one"},
 		{"dim", 0, "N=1", MODEL | CHECK, TEXTS, FIELD(dims),
 		 "fix the unknown dimension N; may be given several times"},
-		{"cpu", 0, "NAME", (MODEL & ~OPT) | CHECK, TEXT,
-		 FIELD(cpu),
+		{"cpu", 0, "NAME", (MODEL & ~OPT) | CHECK, TEXT, FIELD(cpu),
 		 "native (default), x86-64-v3, x86-64-v4, or a name of LLVM's"},
 		{"target", 0, "TRIPLE", COMPILE | INSPECT, TEXT, FIELD(target),
 		 "the machine to compile for, such as aarch64-linux-gnu; default: this one"},
@@ -221,9 +220,13 @@ void print_text(void *user, const char *text)
 static void print_passes(FILE *file)
 {
 	struct pass_description d;
-	fputs("\nPasses (+: only on request):\n", file);
+	fputs("\nPasses (+: only on request; =: always):\n", file);
 	for (uint32_t i = 0; pass_describe(i, &d); i++)
-		fprintf(file, "  %c%-12s %s\n", d.asked ? '+' : ' ', d.name, d.help);
+		fprintf(file, "  %c%-12s %s\n",
+			d.asked	   ? '+'
+			: d.always ? '='
+				   : ' ',
+			d.name, d.help);
 }
 
 void command_help(const struct command *command)
@@ -353,12 +356,12 @@ static enum normc_status count_paths(const struct settings *s, const struct comm
 	return NORMC_OK;
 }
 
-/* Whether a pass is called as the first `length` letters of `name`. */
-static bool is_pass(const char *name, size_t length)
+/* Describes the pass that is called as the first `length` letters of `name`; false if there is
+ * none. */
+static bool find_pass(const char *name, size_t length, struct pass_description *d)
 {
-	struct pass_description d;
-	for (uint32_t i = 0; pass_describe(i, &d); i++)
-		if (strlen(d.name) == length && !strncmp(d.name, name, length))
+	for (uint32_t i = 0; pass_describe(i, d); i++)
+		if (strlen(d->name) == length && !strncmp(d->name, name, length))
 			return true;
 	return false;
 }
@@ -372,16 +375,22 @@ static enum normc_status unknown_pass(const char *option, const char *given)
 
 static enum normc_status check_passes(const struct settings *s)
 {
+	struct pass_description d;
 	for (const char *p = s->passes; p && *p;) {
 		size_t length = strcspn(p, ",");
 		if (*p != '-' && *p != '+')
 			return complain(NORMC_USAGE, "--passes takes -NAME,+NAME,..., not '%s'",
 					s->passes);
-		if (!is_pass(p + 1, length - 1))
+		if (!find_pass(p + 1, length - 1, &d))
 			return unknown_pass("passes", p);
+		if (*p == '-' && d.always)
+			return complain(NORMC_USAGE,
+					"--passes: '%s' cannot be left out: no kernel can do "
+					"without it",
+					d.name);
 		p += length + (p[length] == ',');
 	}
-	if (s->dump_after && !is_pass(s->dump_after, strlen(s->dump_after)))
+	if (s->dump_after && !find_pass(s->dump_after, strlen(s->dump_after), &d))
 		return unknown_pass("dump-after", s->dump_after);
 	return NORMC_OK;
 }

@@ -7,12 +7,11 @@
  * groups or zeros between the elements (transposed convolutions), because dimension 0 of the
  * weights is the output channel in all of them.  Chains are folded in fp64 and rounded once: each
  * value that is an affine map of a product is kept as (product, s, t).
- *
- * A given norm that cannot be folded becomes two elementwise operations.
  */
 #include <math.h>
 #include <string.h>
 
+#include "affine.h"
 #include "eval_op.h"
 #include "pass.h"
 #include "value.h"
@@ -91,18 +90,10 @@ struct affine {
 	const struct attr_norm *norm;
 };
 
-static bool is_given(const struct node *n)
-{
-	return n->op == OP_norm &&
-	       (n->attr.norm->centre == NORM_CENTRE_NONE ||
-		n->attr.norm->centre == NORM_CENTRE_GIVEN) &&
-	       (n->attr.norm->scale == NORM_SCALE_NONE || n->attr.norm->scale == NORM_SCALE_GIVEN);
-}
-
 static bool find_affine(const struct node *old, struct node *const *in, struct affine *a)
 {
 	*a = (struct affine){0};
-	if (is_given(old)) {
+	if (norm_is_given(old)) {
 		uint32_t k = 1;
 		a->norm = old->attr.norm;
 		a->gamma = a->norm->gamma ? in[k++] : NULL;
@@ -267,64 +258,6 @@ static struct node *build_linear(struct fold_norm *f, struct graph *g, struct li
 	return y;
 }
 
-/* ---- what cannot be folded ---- */
-
-/* gamma / deviation, on the small shapes of the parameters */
-static struct node *lower_scale(struct graph *g, const struct affine *a, enum normc_elem elem)
-{
-	struct node *gamma = a->gamma ? build_cast(g, a->gamma, elem) : NULL;
-	if (!a->variance)
-		return gamma;
-	struct node *v = build_cast(g, a->variance, elem),
-		    *epsilon = build_number(g, elem, a->norm->epsilon);
-	if (a->norm->epsilon_place == NORM_EPSILON_INSIDE)
-		v = build_unary(g, OP_sqrt, build_binary(g, OP_add, v, epsilon));
-	else
-		v = build_binary(g, a->norm->epsilon_place == NORM_EPSILON_FLOOR ? OP_max : OP_add,
-				 build_unary(g, OP_sqrt, v), epsilon);
-	return build_binary(g, OP_div, gamma ? gamma : build_number(g, elem, 1), v);
-}
-
-/* Axis along which the parameters vary, from the first that does; its extent in `n`. */
-static int32_t channel_axis(const struct affine *a, int64_t *n)
-{
-	const struct node *in[4] = {a->gamma, a->beta, a->mean, a->variance};
-	*n = 1;
-	for (int k = 0; k < 4; k++)
-		for (int32_t i = 0; in[k] && i < in[k]->type.rank; i++)
-			if (!dim_is(in[k]->type.dim[i], 1)) {
-				*n = fixed_extent(&in[k]->type, i);
-				return i;
-			}
-	return 0;
-}
-
-/* Narrow types compute in f32 and round once, as a norm does. */
-static struct node *lower_norm(struct fold_norm *f, struct graph *g, struct node *x,
-			       const struct affine *a)
-{
-	struct linear l = {0};
-	enum normc_elem elem = x->type.elem == NORMC_F64 ? NORMC_F64 : NORMC_F32;
-	struct node *y = build_cast(g, x, elem);
-	l.axis = channel_axis(a, &l.n);
-	if (l.n > 0) {
-		l.s = arena_new(f->arena, double, (size_t)l.n);
-		l.t = arena_new(f->arena, double, (size_t)l.n);
-	}
-	if (l.n > 0 && evaluate_affine(a, l.axis, l.n, l.s, l.t)) {
-		y = with_channels(g, OP_mul, y, &l, l.s);
-		return build_cast(g, with_channels(g, OP_add, y, &l, l.t), x->type.elem);
-	}
-	struct node *scale = lower_scale(g, a, elem);
-	if (a->mean)
-		y = build_binary(g, OP_sub, y, build_cast(g, a->mean, elem));
-	if (scale)
-		y = build_binary(g, OP_mul, y, scale);
-	if (a->beta)
-		y = build_binary(g, OP_add, y, build_cast(g, a->beta, elem));
-	return build_cast(g, y, x->type.elem);
-}
-
 /* A map whose operand nobody else reads. */
 static struct node *fold_affine(struct fold_norm *f, struct graph *to, const struct node *old,
 				struct node *const *in, const struct affine *a)
@@ -363,8 +296,6 @@ static struct node *fold_norm_rule(struct graph *to, const struct node *old, str
 		return NULL;
 	to->at.via = f->pass->name;
 	struct node *y = fold_affine(f, to, old, in, &a);
-	if (!y && a.norm)
-		y = lower_norm(f, to, in[a.x], &a);
 	to->at = old->loc;
 	return y;
 }

@@ -16,7 +16,7 @@ enum {
 
 static const struct pass_info {
 	const char *name;
-	enum when { DEFAULT, ASKED } when;
+	enum when { DEFAULT, ASKED, ALWAYS } when;
 	unsigned needs, keeps, gives;
 	const char *help;
 	pass_fn *run;
@@ -38,7 +38,8 @@ bool pass_describe(uint32_t i, struct pass_description *d)
 {
 	if (i >= PASS_COUNT)
 		return false;
-	*d = (struct pass_description){passes[i].name, passes[i].help, passes[i].when == ASKED};
+	*d = (struct pass_description){passes[i].name, passes[i].help, passes[i].when == ASKED,
+				       passes[i].when == ALWAYS};
 	return true;
 }
 
@@ -70,7 +71,7 @@ struct graph *pass_clean(struct graph *g, struct pass *pass)
 /* Whether the pass runs by the list of -NAME and +NAME; the last word about it counts. */
 static bool is_wanted(const struct pass_info *info, const char *list)
 {
-	bool wanted = info->when == DEFAULT;
+	bool wanted = info->when != ASKED;
 	size_t length = strlen(info->name);
 	while (list && *list) {
 		size_t word = strcspn(list, ",");
@@ -78,7 +79,7 @@ static bool is_wanted(const struct pass_info *info, const char *list)
 			wanted = *list == '+';
 		list += word + (list[word] == ',');
 	}
-	return wanted;
+	return wanted || info->when == ALWAYS;
 }
 
 static double seconds(void)
@@ -141,6 +142,7 @@ static bool pipeline(struct run *r)
 	       step(r, PASS_simplify) &&
 	       step(r, PASS_fold_norm) && /* after sink, so that products and affine maps are
 					     neighbours */
+	       step(r, PASS_given) &&	  /* what no product took */
 	       step(r, PASS_simplify) &&
 	       step(r, PASS_recentre) && /* scales of branches are in their weights by now */
 	       step(r, PASS_absorb) &&

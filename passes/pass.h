@@ -42,7 +42,8 @@ struct graph *pass_by_name(const char *name, struct graph *g);
 /* Describes pass number i; false after the last. */
 struct pass_description {
 	const char *name, *help;
-	bool asked; /* it runs only when a list says +NAME */
+	bool asked;  /* it runs only when a list says +NAME */
+	bool always; /* a list cannot say -NAME */
 };
 bool pass_describe(uint32_t i, struct pass_description *d);
 

@@ -118,6 +118,8 @@ static void test_cures(void **state)
 	assert_says(place->err, "-NAME");
 	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--passes", "-fold,-frob"), 2);
 	assert_says(place->err, "simplify");
+	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--passes", "-fold,-given"), 2);
+	assert_says(place->err, "'given' cannot be left out");
 	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--dump-after", "frob"), 2);
 	assert_says(place->err, "fold_norm");
 	assert_int_equal(run_normc(place, "run", "m.so", "--dim", "N=1"), 2);
@@ -135,7 +137,10 @@ static void test_bad_models(void **state)
 	write_file(place, "m.onnx", "PK\x03\x04....", 8);
 	assert_int_equal(run_normc(place, "run", "m.onnx"), 3);
 	assert_says(place->err, "zip");
-	write_file(place, "m.so", "\x7f" "ELF....", 8);
+	write_file(place, "m.so",
+		   "\x7f"
+		   "ELF....",
+		   8);
 	assert_int_equal(run_normc(place, "inspect", "m.so"), 3);
 	assert_says(place->err, "compiled");
 	write_model(place, "Frobnicate", "x", "y");

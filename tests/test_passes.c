@@ -155,6 +155,45 @@ static void test_norm_without_product(void **state)
 	assert_int_equal(count(g, OP_add), 1);
 }
 
+/* Kernels need norms without given statistics, whatever the user leaves out. */
+static void test_norm_lowered_always(void **state)
+{
+	struct bench *b = *state;
+	struct pass_options options = {.verify = true, .list = "-fold_norm,-given"};
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 4, 4));
+	graph_output(b->graph, batch_norm(b->graph, convolve(b->graph, x, PLAIN), 6), "y");
+	struct graph *g = passes_run(b->graph, &options);
+	assert_int_equal(count(g, OP_norm), 0);
+	assert_int_equal(count(g, OP_mul), 1);
+	same_meaning(b, b->graph, g, (struct meaning){.extent = 2, .tolerance = 3e-6});
+}
+
+/* One statistic is given, the other computed. */
+static void test_norm_half_given(void **state)
+{
+	struct bench *b = *state;
+	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3, 4)),
+		    *p = weights(b->graph, SHAPE(1, 1, 4), 0.1, 2);
+	struct attr_norm centre = {.axes = 4,
+				   .centre = NORM_CENTRE_GIVEN,
+				   .scale = NORM_SCALE_RMS,
+				   .gamma = true,
+				   .epsilon = 1e-3},
+			 scale = {.axes = 4,
+				  .centre = NORM_CENTRE_MEAN,
+				  .scale = NORM_SCALE_GIVEN,
+				  .beta = true,
+				  .epsilon_place = NORM_EPSILON_OUTSIDE,
+				  .epsilon = 1e-3};
+	struct node *y = build_norm(b->graph, (struct norm_operands){.x = x, .gamma = p, .mean = p},
+				    &centre);
+	y = build_norm(b->graph, (struct norm_operands){.x = y, .beta = p, .variance = p}, &scale);
+	struct graph *g = finish(b, y, NULL);
+	for (uint32_t i = 0; i < g->n_nodes; i++)
+		assert_true(g->nodes[i]->op != OP_norm ||
+			    g->nodes[i]->attr.norm->scale != NORM_SCALE_GIVEN);
+}
+
 /* Statistics that come at run time: nothing to fold. */
 static void test_norm_with_inputs(void **state)
 {
@@ -436,6 +475,8 @@ int main(void)
 			BENCH_TEST(test_chain_joins_product),
 			BENCH_TEST(test_norm_of_shared_value),
 			BENCH_TEST(test_norm_without_product),
+			BENCH_TEST(test_norm_lowered_always),
+			BENCH_TEST(test_norm_half_given),
 			BENCH_TEST(test_norm_with_inputs),
 			BENCH_TEST(test_other_axis_stays),
 			BENCH_TEST(test_overflow_stays),
