@@ -108,13 +108,14 @@ struct node *recognize_group(const struct recognize *r, struct graph *g, const s
 	return build_reshape(g, build_norm(g, operands, &attr), rank, x->type.dim);
 }
 
-/* Number of axes along which it varies. */
-static int varies(const struct type *t)
+/* Whether it varies along the channels at most: the second axis or the last. */
+static bool is_per_channel(const struct type *t)
 {
-	int n = 0;
+	uint32_t varies = 0;
 	for (int32_t i = 0; i < t->rank; i++)
-		n += !dim_is(t->dim[i], 1);
-	return n;
+		if (!dim_is(t->dim[i], 1))
+			varies |= 1u << i;
+	return !varies || varies == 2 || varies == 1u << (t->rank - 1);
 }
 
 /* Whether nobody but the node reads operand k, a norm moved there and back. */
@@ -136,7 +137,7 @@ struct node *recognize_group_parameter(const struct recognize *r, struct graph *
 	for (uint32_t k = 0; k < 2; k++) {
 		struct node *back = in[k], *p = unrepeated(in[1 - k]), *norm = back->in[0];
 		if (!is_moved_norm(r, old, k, back) || p->op != OP_constant ||
-		    varies(&p->type) > 1 ||
+		    !is_per_channel(&p->type) ||
 		    !reshape_repeated(g->context->dims, &p->type, &back->type, &norm->type, dim))
 			continue;
 		struct node *joined = recognize_join(g, norm, old->op,
