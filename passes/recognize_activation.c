@@ -90,20 +90,23 @@ static bool expand(const struct expansion *e, const struct node *n, int nesting,
 	return true;
 }
 
-/* Whether p has these coefficients of x, x^3 and x*inner, within so many units in the last place,
- * and no others. */
+/* Coefficients of x, x^3 and x*inner, exact or (units > 0) closer than so many units in the last
+ * place; the others are 0. */
 struct wanted {
 	enum normc_elem elem;
 	double constant, x, cube, product;
 	int units;
 };
+
+/* In f64 the constants here are rounded, too: a unit is twice as large. */
 static bool is_near(const struct wanted *w, double value, double wanted)
 {
 	int exponent;
 	frexp(wanted, &exponent);
-	double unit = ldexp(1, exponent - (w->elem == NORMC_F64 ? 53 : 24));
-	return wanted == 0 || w->units == 0 ? value == wanted
-					    : fabs(value - wanted) < w->units * unit;
+	double unit = ldexp(1, exponent - (w->elem == NORMC_F64 ? 52 : 24));
+	if (wanted == 0 || w->units == 0)
+		return value == wanted;
+	return fabs(value - wanted) < w->units * unit;
 }
 
 static bool is_polynomial(const struct polynomial *p, const struct wanted *w)
