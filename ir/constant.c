@@ -12,29 +12,42 @@ struct node *build_constant(struct graph *g, const struct type *type, const void
 	return graph_node(g, OP_constant, NULL, 0, (union attr){.data = &data});
 }
 
+static uint64_t residue_at(const struct attr_data *data, int64_t i)
+{
+	double x;
+	struct tensor one = {.elem = data->type.elem, .count = 1, .f = &x};
+	tensor_fill(&one, (const char *)data->p + (size_t)i * normc_elem_size(one.elem));
+	return residue_of_real(x);
+}
+
+/* Whether rounding lost something. */
+static bool says_more(const struct attr_data *data)
+{
+	int64_t count = data->residue ? type_fixed_count(&data->type) : 0;
+	for (int64_t i = 0; i < count; i++)
+		if (data->residue[i] != residue_at(data, i))
+			return true;
+	return false;
+}
+
 struct node *build_exact(struct graph *g, const struct type *type, const void *p,
 			 const uint64_t *residue)
 {
 	uint64_t bytes = (uint64_t)type_fixed_count(type) * normc_elem_size(type->elem);
 	struct attr_data data = {*type, p, bytes, residue};
+	data.residue = says_more(&data) ? residue : NULL;
 	return graph_node(g, OP_constant, NULL, 0, (union attr){.data = &data});
 }
 
 const uint64_t *constant_residues(struct graph *g, const struct node *constant)
 {
 	const struct attr_data *data = constant->attr.data;
-	enum normc_elem elem = data->type.elem;
-	size_t size = normc_elem_size(elem);
 	int64_t count = type_fixed_count(&data->type);
-	double x;
-	struct tensor one = {.elem = elem, .count = 1, .f = &x};
 	if (!g->context->exact || data->residue)
 		return data->residue;
 	uint64_t *residue = arena_new(g->context->arena, uint64_t, (size_t)count + 1);
-	for (int64_t i = 0; i < count; i++) {
-		tensor_fill(&one, (const char *)data->p + (size_t)i * size);
-		residue[i] = residue_of_real(x);
-	}
+	for (int64_t i = 0; i < count; i++)
+		residue[i] = residue_at(data, i);
 	return residue;
 }
 

@@ -132,7 +132,8 @@ struct node *build_pad(struct graph *g, struct node *a, struct node *value,
 /* constants: `p` is borrowed; build_number makes a scalar (rank 0) of any element type */
 struct node *build_constant(struct graph *g, const struct type *type, const void *p,
 			    uint64_t bytes);
-/* A constant of floats with its residues, which may be NULL; both are borrowed. */
+/* A constant of floats with its residues, which may be NULL; both are borrowed. Residues that say
+ * no more than the elements are dropped. */
 struct node *build_exact(struct graph *g, const struct type *type, const void *p,
 			 const uint64_t *residue);
 /* What its elements stand for; NULL unless the context is exact. */

@@ -18,10 +18,10 @@
 #include "value.h"
 
 enum {
-	SMALL_BYTES = 64 << 10,	 /* results that are folded whatever they are made of */
-	MOST_ELEMENTS = 4 << 20, /* held as doubles at a time */
-	MOST_WORK = 64 << 20,	 /* multiply-adds of a product */
-	MOST_MOVED = 1 << 20,	 /* bytes of moved data: more stay views, read when packed */
+	SMALL_BYTES = 64 << 10,	  /* results that are folded whatever they are made of */
+	MOST_ELEMENTS = 64 << 20, /* held as doubles at a time: one expression over large weights */
+	MOST_WORK = 512 << 20,	  /* multiply-adds of a product */
+	MOST_MOVED = 1 << 20,	  /* bytes of moved data: more stay views, read when packed */
 };
 
 static bool is_view(const struct node *n)
