@@ -29,11 +29,15 @@ bool recognize_with(const struct node *n, enum op op, struct node **a, double *n
 static struct node *recognize_binary(const struct recognize *r, struct graph *to,
 				     const struct node *old, struct node *const *in)
 {
-	struct node *n = NULL;
-	if (old->op != OP_add)
+	struct node *n;
+	if (old->op == OP_add || old->op == OP_sub)
+		n = recognize_expanded(to, old, in);
+	else
 		n = recognize_quotient(to, old, in);
 	if (!n)
 		n = recognize_activation(to, old, in);
+	if (old->op == OP_sub)
+		return n;
 	if (!n && old->op != OP_div)
 		n = recognize_parameter(r, to, old, in);
 	if (!n && old->op != OP_div)
@@ -54,7 +58,7 @@ static struct node *recognize_rule(struct graph *to, const struct node *old, str
 		if (node_is_poison(in[i]))
 			return NULL;
 	to->at.via = r->pass->name;
-	if (old->op == OP_div || old->op == OP_mul || old->op == OP_add)
+	if (old->op == OP_div || old->op == OP_mul || old->op == OP_add || old->op == OP_sub)
 		n = recognize_binary(r, to, old, in);
 	else if (old->op == OP_reshape)
 		n = recognize_group(r, to, old, in);

@@ -17,6 +17,8 @@ struct recognize {
 /* A product or quotient that divides a value by its own deviation: a norm, times a constant if
  * there is one. */
 struct node *recognize_quotient(struct graph *g, const struct node *old, struct node *const *in);
+/* A sum or difference that is a norm with its parentheses multiplied out. */
+struct node *recognize_expanded(struct graph *g, const struct node *old, struct node *const *in);
 /* A product with gamma, or a sum with beta, behind a norm that nobody else reads. */
 struct node *recognize_parameter(const struct recognize *r, struct graph *g, const struct node *old,
 				 struct node *const *in);

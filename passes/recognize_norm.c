@@ -4,7 +4,9 @@
  *	s = sqrt(mean(d*d) + epsilon)			(RMS; epsilon also outside the root, as the
  *							least value of the root, or none)
  *	s = sqrt(sum(d*d)), likewise			(L2; times 1/sqrt(n) it is RMS)
- *	y = d / s * gamma + beta			(also d * (1/s), d * (gamma/s), ...)
+ *	y = d / s * gamma + beta			(also d * (1/s), d * (gamma/s), ...;
+ *							multiplied out: x*k + (beta - mean(x)*k)
+ *							with k = gamma/s)
  *
  * The same axes for both means, the exponent 2, a divisor of the mean that is the number of
  * elements, a scalar constant epsilon that is not negative, parameters that vary only along
@@ -285,4 +287,50 @@ struct node *recognize_quotient(struct graph *g, const struct node *old, struct 
 	struct node *x = find_centre(q.dims, q.d, &q.attr);
 	struct node *y = build_norm(g, (struct norm_operands){.x = x}, &q.attr);
 	return q.number ? times(g, y, q.number) : y;
+}
+
+/* Whether r = mean(x) * k, of x, its mean and k as they are in d and the other product. */
+static bool is_mean_times(struct node *r, const struct node *d, struct node *k)
+{
+	struct node *mean = unrepeated(d->in[1]);
+	r = unrepeated(r);
+	if (r->op != OP_mul)
+		return false;
+	for (int i = 0; i < 2; i++)
+		if (unrepeated(r->in[i]) == mean && unrepeated(r->in[1 - i]) == unrepeated(k))
+			return true;
+	return false;
+}
+
+/* p - r with p = x*k, r = mean(x)*k, and k a constant over the deviation of x - mean(x). */
+static struct node *recognize_difference(struct graph *g, struct node *p, struct node *r)
+{
+	for (int i = 0; i < 2 && p->op == OP_mul; i++) {
+		struct quotient q = {.dims = g->context->dims, .found = true};
+		struct node *x = p->in[i], *k = p->in[1 - i];
+		if (!find_divisor(&q, k, MOST_NESTING) || find_centre(q.dims, q.d, &q.attr) != x ||
+		    q.attr.centre != NORM_CENTRE_MEAN || !is_mean_times(r, q.d, k) ||
+		    !take_apart(&q, k, MOST_NESTING) || q.divisor)
+			continue;
+		struct node *y = build_norm(g, (struct norm_operands){.x = x}, &q.attr);
+		return q.number ? times(g, y, q.number) : y;
+	}
+	return NULL;
+}
+
+struct node *recognize_expanded(struct graph *g, const struct node *old, struct node *const *in)
+{
+	if (old->op == OP_sub)
+		return recognize_difference(g, in[0], in[1]);
+	for (int i = 0; i < 2; i++) {
+		struct node *rest = unrepeated(in[1 - i]), *beta, *y;
+		if (rest->op != OP_sub || !constant_of(rest->in[0]))
+			continue;
+		y = recognize_difference(g, in[i], rest->in[1]);
+		beta = y && y->op == OP_norm ? parameter_of(rest->in[0], y->attr.norm->axes) : NULL;
+		if (y)
+			return beta ? recognize_join(g, y, OP_add, beta)
+				    : build_binary(g, OP_add, y, rest->in[0]);
+	}
+	return NULL;
 }

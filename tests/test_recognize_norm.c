@@ -16,12 +16,13 @@ enum place {
 
 /* How d, its deviation s and gamma g are put together. */
 enum quotient {
-	OVER,		/* d / s, then * g */
-	TIMES_INVERSE,	/* d * (1 / s), then * g */
-	INVERSE_TIMES,	/* (1 / s) * d, then * g */
-	TIMES_QUOTIENT, /* d * (g / s) */
-	PRODUCT_OVER,	/* (g * d) / s */
-	PRODUCT_INVERSE /* (g * d) * (1 / s) */
+	OVER,		 /* d / s, then * g */
+	TIMES_INVERSE,	 /* d * (1 / s), then * g */
+	INVERSE_TIMES,	 /* (1 / s) * d, then * g */
+	TIMES_QUOTIENT,	 /* d * (g / s) */
+	PRODUCT_OVER,	 /* (g * d) / s */
+	PRODUCT_INVERSE, /* (g * d) * (1 / s) */
+	EXPANDED	 /* x * k + (b - mean * k) with k = g * (1 / s) */
 };
 
 enum parameter { PARAMETER_NONE, ONE_NUMBER, FEATURES, CHANNEL, BATCH };
@@ -48,7 +49,13 @@ enum fault {
 	FAULT_ROUNDED_COUNT,  /* 0.1111 for 1/9 */
 	FAULT_DIFFERENCE,     /* mean of squares less square of mean */
 	FAULT_MEAN_AXES,      /* the mean over one axis, the deviation over two */
-	FAULT_SIGN	      /* mean - x above */
+	FAULT_SIGN,	      /* mean - x above */
+	/* of what is multiplied out */
+	FAULT_EXPANDED_MEAN,   /* of |x| */
+	FAULT_EXPANDED_VALUE,  /* |x| */
+	FAULT_EXPANDED_FACTOR, /* another k for the mean */
+	FAULT_EXPANDED_SIGN,   /* b + mean * k */
+	FAULT_EXPANDED_CENTRE  /* k is of x, not of x - mean */
 };
 
 struct form {
@@ -62,7 +69,7 @@ struct form {
 	bool read_twice;
 	enum fault fault;
 	/* what becomes of it */
-	bool no_gamma, no_centre;
+	bool no_gamma, no_beta, no_centre;
 };
 
 /* ---- writing ---- */
@@ -198,6 +205,25 @@ static struct node *put_together(struct writer *w, struct node *d, struct node *
 	return w->f->gamma ? part_mul(g, y, gamma) : y;
 }
 
+static struct node *expanded(struct writer *w, struct node *s)
+{
+	struct graph *g = w->g;
+	const struct form *f = w->f;
+	struct node *k = build_binary(g, OP_div, number(w, 1), s),
+		    *size = build_unary(g, OP_abs, w->x);
+	struct node *gamma = f->gamma ? parameter(w, f->gamma) : NULL, *other = k, *mean, *shift;
+	if (gamma)
+		k = part_mul(g, k, gamma);
+	if (f->fault != FAULT_EXPANDED_FACTOR)
+		other = k;
+	mean = mean_of(w, f->fault == FAULT_EXPANDED_MEAN ? size : w->x, f->axes);
+	shift = part_mul(g, mean, other);
+	struct node *y = part_mul(g, f->fault == FAULT_EXPANDED_VALUE ? size : w->x, k);
+	enum op op = f->fault == FAULT_EXPANDED_SIGN ? OP_add : OP_sub;
+	return f->beta ? part_add(g, y, build_binary(g, op, parameter(w, f->beta), shift))
+		       : build_binary(g, op, y, shift);
+}
+
 static struct node *write_form(struct graph *g, const struct form *f)
 {
 	int64_t rows = f->square ? WIDTH : ROWS;
@@ -207,7 +233,10 @@ static struct node *write_form(struct graph *g, const struct form *f)
 		       : part_input(g, "x", SHAPE(2, rows, WIDTH));
 	uint32_t mean_axes = f->fault == FAULT_MEAN_AXES ? 8 : f->axes;
 	d = f->centred ? build_binary(g, OP_sub, w.x, mean_of(&w, w.x, mean_axes)) : w.x;
-	s = deviation(&w, f->fault == FAULT_DIFFERENCE ? w.x : d);
+	bool of_x = f->fault == FAULT_DIFFERENCE || f->fault == FAULT_EXPANDED_CENTRE;
+	s = deviation(&w, of_x ? w.x : d);
+	if (f->quotient == EXPANDED)
+		return expanded(&w, s);
 	if (f->fault == FAULT_SIGN)
 		d = build_binary(g, OP_sub, mean_of(&w, w.x, f->axes), w.x);
 	if (f->fault == FAULT_OTHER_VALUE)
@@ -254,13 +283,14 @@ static void expect(const struct graph *g, const struct form *f, bool fires)
 								    : epsilon));
 	assert_false(a->unbiased);
 	assert_int_equal(a->gamma, joined);
-	assert_int_equal(a->beta, f->beta && (joined || !f->gamma));
+	assert_int_equal(a->beta, f->beta && !f->no_beta && (joined || !f->gamma));
 }
 
 /* ---- the table ---- */
 
-#define IMAGE .image = true, .axes = 12
-#define ROW   .axes = 4
+#define IMAGE	      .image = true, .axes = 12
+#define ROW	      .axes = 4
+#define EXPANDED_NORM .centred = true, .mean = true, .place = PLACE_INSIDE, .quotient = EXPANDED
 #define FORMS(X)                                                                                   \
 	X(l2, true, ROW)                                                                           \
 	X(l2_times_inverse, true, ROW, .quotient = TIMES_INVERSE)                                  \
@@ -314,6 +344,32 @@ static void expect(const struct graph *g, const struct form *f, bool fires)
 	  .place = PLACE_INSIDE, .gamma = CHANNEL, .read_twice = true, .no_gamma = true)           \
 	X(mean_of_fewer_axes, true, IMAGE, .centred = true, .mean = true, .place = PLACE_INSIDE,   \
 	  .fault = FAULT_MEAN_AXES, .no_centre = true)                                             \
+	X(expanded, true, ROW, EXPANDED_NORM, .gamma = FEATURES, .beta = FEATURES)                 \
+	X(expanded_gamma, true, ROW, EXPANDED_NORM, .gamma = FEATURES)                             \
+	X(expanded_beta, true, ROW, EXPANDED_NORM, .beta = FEATURES)                               \
+	X(expanded_bare, true, ROW, EXPANDED_NORM)                                                 \
+	X(expanded_number, true, ROW, EXPANDED_NORM, .gamma = ONE_NUMBER, .beta = ONE_NUMBER)      \
+	X(expanded_instance, true, IMAGE, EXPANDED_NORM, .gamma = CHANNEL, .beta = CHANNEL)        \
+	X(expanded_channels_last, true, .image = true, .axes = 6, EXPANDED_NORM,                   \
+	  .gamma = FEATURES, .beta = FEATURES)                                                     \
+	X(expanded_beta_of_images, true, IMAGE, EXPANDED_NORM, .gamma = CHANNEL, .beta = BATCH,    \
+	  .no_beta = true)                                                                         \
+	X(expanded_outside, true, ROW, .centred = true, .mean = true, .place = PLACE_OUTSIDE,      \
+	  .quotient = EXPANDED, .gamma = FEATURES, .beta = FEATURES)                               \
+	X(expanded_other_mean, false, ROW, EXPANDED_NORM, .gamma = FEATURES, .beta = FEATURES,     \
+	  .fault = FAULT_EXPANDED_MEAN)                                                            \
+	X(expanded_other_value, false, ROW, EXPANDED_NORM, .gamma = FEATURES, .beta = FEATURES,    \
+	  .fault = FAULT_EXPANDED_VALUE)                                                           \
+	X(expanded_other_factor, false, ROW, EXPANDED_NORM, .gamma = FEATURES, .beta = FEATURES,   \
+	  .fault = FAULT_EXPANDED_FACTOR)                                                          \
+	X(expanded_sum, false, ROW, EXPANDED_NORM, .gamma = FEATURES, .beta = FEATURES,            \
+	  .fault = FAULT_EXPANDED_SIGN)                                                            \
+	X(expanded_sum_bare, false, ROW, EXPANDED_NORM, .fault = FAULT_EXPANDED_SIGN)              \
+	X(expanded_other_centre, true, ROW, EXPANDED_NORM, .gamma = FEATURES, .beta = FEATURES,    \
+	  .fault = FAULT_EXPANDED_CENTRE, .no_centre = true, .no_beta = true)                      \
+	X(expanded_unbiased, false, ROW, EXPANDED_NORM, .gamma = FEATURES, .beta = FEATURES,       \
+	  .fault = FAULT_UNBIASED)                                                                 \
+	X(expanded_no_root, false, ROW, EXPANDED_NORM, .gamma = FEATURES, .fault = FAULT_NO_ROOT)  \
 	X(cube, false, ROW, .place = PLACE_INSIDE, .fault = FAULT_CUBE)                            \
 	X(absolute, false, ROW, .place = PLACE_FLOOR, .fault = FAULT_ABSOLUTE)                     \
 	X(no_root, false, ROW, .place = PLACE_OUTSIDE, .fault = FAULT_NO_ROOT)                     \
