@@ -78,6 +78,8 @@ static const struct option options[] = {
 		{"graph", 0, NULL, INSPECT, FLAG, FIELD(graph), "print the rewritten graph"},
 		{"kernels", 0, NULL, INSPECT, FLAG, FIELD(kernels),
 		 "print kernels, buffers and the memory plan"},
+		{"html", 0, "FILE.html", INSPECT, TEXT, FIELD(html),
+		 "draw the graph before and after the rewrites, with the remarks"},
 		{"passes", 0, "-NAME,+NAME,...", MODEL | CHECK, TEXT, FIELD(passes),
 		 "leave passes out, or add one that runs on request (listed below)"},
 		{"remarks", 0, "FILE.json", COMPILE | INSPECT, MAYBE, FIELD(remarks),
@@ -144,7 +146,8 @@ const struct command commands[] = {
 		 "\n"
 		 "  normc inspect resnet50.onnx\n"
 		 "  normc inspect resnet50.onnx --graph | less\n"
-		 "  normc inspect resnet50.onnx --kernels --dim N=1\n",
+		 "  normc inspect resnet50.onnx --kernels --dim N=1\n"
+		 "  normc inspect resnet50.onnx --html resnet50.html\n",
 		 1, 1, command_inspect},
 		{"opt", "write the rewritten model as ONNX",
 		 "normc opt MODEL.onnx -o OUT.onnx [options]",

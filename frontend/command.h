@@ -20,6 +20,7 @@ struct settings {
 	const char *passes, *dump_after;
 	const char *remarks; /* a file's path; "": to be printed; NULL: none */
 	const char *report;
+	const char *html;
 	bool verify, time_passes;
 	bool interpret, interpret_rewritten;
 	bool profile, json, graph, kernels, quiet;
@@ -113,6 +114,10 @@ void runner_close(struct runner *r);
 
 /* Tells what the passes did and left alone, as --remarks says. */
 bool remarks_write(struct compile *c, const struct settings *settings);
+/* What a rewrite does, or why it is right; NULL: its table does not say. */
+const char *rule_help(const char *rule);
+/* Both are there, and the same. */
+bool is_same_file(const char *a, const char *b);
 
 /* ---- command_interpret.c ---- */
 

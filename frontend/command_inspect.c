@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "html.h"
 #include "import.h"
 
 /* ---- operators ---- */
@@ -176,11 +177,28 @@ static void print_totals(struct compile *c)
 	       text, (unsigned long long)c->program->weights_bytes);
 }
 
+/* The page, which says more than what is printed otherwise. */
+static bool write_page(struct compile *c, const struct settings *s)
+{
+	const char *path = s->paths.item[0], *slash = strrchr(path, '/');
+	if (is_same_file(s->html, path))
+		return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+				  "--html %s would overwrite the model", s->html);
+	if (s->remarks && !strcmp(s->remarks, s->html))
+		return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+				  "--html and --remarks would both write %s", s->html);
+	return page_write(c, slash ? slash + 1 : path, s->html);
+}
+
 static bool inspect(struct compile *c, void *user)
 {
 	const struct settings *s = user;
 	if (!compile_to(c, STAGE_OPTIMISED))
 		return false;
+	if (s->html && !write_page(c, s))
+		return false;
+	if (s->html && !s->graph && !s->kernels)
+		return true;
 	if (s->graph) {
 		graph_print(c->graph, 16, print_text, NULL);
 		return true;

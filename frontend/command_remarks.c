@@ -8,8 +8,7 @@
 #include "io.h"
 #include "rewrite.h"
 
-/* What a rewrite does, or why it is right; NULL: its table does not say. */
-static const char *help_of(const char *rule)
+const char *rule_help(const char *rule)
 {
 	struct pass_description d;
 	for (uint32_t i = 0; i < n_rules; i++)
@@ -26,7 +25,7 @@ static void print_remark(const struct compile *c, const struct remark *r)
 	char place[400];
 	diag_place(&c->diag, r->loc, place, sizeof place);
 	printf("%s %s: %s: %s\n", r->missed ? "missed" : "done  ", r->rule,
-	       *place ? place : "the model", r->missed ? r->missed : help_of(r->rule));
+	       *place ? place : "the model", r->missed ? r->missed : rule_help(r->rule));
 }
 
 static void add_text(cJSON *to, const char *name, const char *text)
@@ -40,7 +39,7 @@ static cJSON *remark_json(const struct compile *c, const struct remark *r)
 	cJSON *to = cJSON_CreateObject();
 	add_text(to, "rule", r->rule);
 	cJSON_AddBoolToObject(to, "fired", !r->missed);
-	add_text(to, "does", help_of(r->rule));
+	add_text(to, "does", rule_help(r->rule));
 	add_text(to, "missed", r->missed);
 	if (r->loc.source && r->loc.source < c->diag.n_sources) {
 		const struct source *s = &c->diag.sources[r->loc.source];
@@ -71,8 +70,7 @@ static bool write_json(struct compile *c, const char *path)
 	return ok;
 }
 
-/* Both are there, and the same. */
-static bool is_same_file(const char *a, const char *b)
+bool is_same_file(const char *a, const char *b)
 {
 	struct stat x, y;
 	return a && b && !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev &&

@@ -180,6 +180,9 @@ bool graph_verify(const struct graph *g);
 /* Prints the text form; constants above `max_elements` print as a hash. Writes through `put`. */
 void graph_print(const struct graph *g, uint32_t max_elements,
 		 void (*put)(void *user, const char *s), void *user);
+/* One of its nodes in the same form. */
+void graph_print_node(const struct graph *g, const struct node *n,
+		      void (*put)(void *user, const char *s), void *user);
 /* Parses the text form; NULL after a report. `text` ends with NUL. */
 struct graph *graph_parse(struct context *context, const char *text);
 

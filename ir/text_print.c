@@ -343,10 +343,10 @@ static void put_graph(struct printer *p, const struct graph *g)
 	put(p, "\n");
 }
 
-void graph_print(const struct graph *g, uint32_t max_elements,
-		 void (*write)(void *user, const char *s), void *user)
+static struct printer printer_of(const struct graph *g, uint32_t max_elements,
+				 void (*write)(void *user, const char *s), void *user)
 {
-	struct printer p = {
+	return (struct printer){
 			.visitor = {.word = print_word,
 				    .string = print_string,
 				    .integer = print_integer,
@@ -361,5 +361,18 @@ void graph_print(const struct graph *g, uint32_t max_elements,
 			.user = user,
 			.max_elements = max_elements,
 	};
+}
+
+void graph_print(const struct graph *g, uint32_t max_elements,
+		 void (*write)(void *user, const char *s), void *user)
+{
+	struct printer p = printer_of(g, max_elements, write, user);
 	put_graph(&p, g);
+}
+
+void graph_print_node(const struct graph *g, const struct node *n,
+		      void (*write)(void *user, const char *s), void *user)
+{
+	struct printer p = printer_of(g, 16, write, user);
+	put_node(&p, n);
 }
