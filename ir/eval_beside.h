@@ -53,6 +53,8 @@ uint64_t residue_product(uint64_t a, uint64_t b);
 uint64_t residue_inverse(uint64_t a);
 /* An unknown function of a and b. */
 uint64_t residue_unknown(enum op op, uint64_t a, uint64_t b);
+/* The square root of a, which is x in fp64. */
+uint64_t residue_root(uint64_t a, double x);
 uint64_t residue_of_real(double x);
 
 #endif

@@ -11,19 +11,55 @@
 #include "recognize.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "value.h"
 
-bool recognize_with(const struct node *n, enum op op, struct node **a, double *number)
+bool recognize_number(struct graph *g, const struct node *n, struct number *number)
+{
+	const struct node *c = constant_of(n);
+	if (!c || !elem_is_float(c->type.elem) || !type_fixed_count(&c->type))
+		return false;
+	const struct attr_data *data = c->attr.data;
+	size_t size = normc_elem_size(data->type.elem);
+	if (memcmp(data->p, (const char *)data->p + size, data->bytes - size) != 0)
+		return false;
+	number->value = constant_at(c, 0);
+	number->residue = residue_of_real(number->value);
+	const uint64_t *residue = data->residue ? constant_residues(g, c) : NULL;
+	for (uint64_t i = 0; residue && i < data->bytes / size; i++)
+		if (residue[i] != residue[0])
+			return false;
+	if (residue)
+		number->residue = residue[0];
+	return isfinite(number->value);
+}
+
+bool recognize_with(struct graph *g, const struct node *n, enum op op, struct node **a,
+		    struct number *number)
 {
 	if (n->op != op)
 		return false;
 	for (int k = 1; k >= 0; k--)
-		if (splat_of(n->in[k], number)) {
+		if (recognize_number(g, n->in[k], number)) {
 			*a = n->in[1 - k];
-			return isfinite(*number);
+			return true;
 		}
 	return false;
+}
+
+void recognize_rounded(struct graph *g)
+{
+	g->context->inexact = "recognize takes a rounded constant for the number next to it";
+}
+
+bool recognize_is(struct graph *g, struct number number, double value)
+{
+	if (number.value != value)
+		return false;
+	if (number.residue != residue_of_real(value))
+		recognize_rounded(g);
+	return true;
 }
 
 static struct node *recognize_binary(const struct recognize *r, struct graph *to,

@@ -6,6 +6,7 @@
 #ifndef NORMC_PASSES_RECOGNIZE_H
 #define NORMC_PASSES_RECOGNIZE_H
 
+#include "eval_beside.h"
 #include "graph.h"
 #include "pass.h"
 
@@ -40,8 +41,20 @@ static inline struct node *unrepeated(struct node *n)
 	return n->op == OP_broadcast ? n->in[0] : n;
 }
 
-/* n = *a op number, either way round; false if the number is not finite. */
-bool recognize_with(const struct node *n, enum op op, struct node **a, double *number);
+/* A number, and what it stands for modulo RESIDUE_PRIME: itself if no pass has rounded it. */
+struct number {
+	double value;
+	uint64_t residue;
+};
+/* The number that all elements of n are; false if they differ or it is not finite. */
+bool recognize_number(struct graph *g, const struct node *n, struct number *number);
+/* n = *a op number, either way round. */
+bool recognize_with(struct graph *g, const struct node *n, enum op op, struct node **a,
+		    struct number *number);
+/* Tells that a constant was taken for a number that it is the nearest to. */
+void recognize_rounded(struct graph *g);
+/* Whether it is this value; told as above if it only became so by rounding. */
+bool recognize_is(struct graph *g, struct number number, double value);
 /* The norm with a parameter joined: p has x's rank. NULL if it has one there already, or takes its
  * statistics as operands. */
 struct node *recognize_join(struct graph *g, const struct node *norm, enum op op, struct node *p);

@@ -20,72 +20,106 @@ enum { MOST_NESTING = 6, MOST_POWER = 3, FEW_STEPS = 4, MOST_PARTS = 32 };
 
 /* ---- polynomials ---- */
 
+static const struct number zero = {0, 0};
+
+static struct number sum(struct number a, struct number b)
+{
+	return (struct number){a.value + b.value, residue_sum(a.residue, b.residue)};
+}
+
+static struct number product(struct number a, struct number b)
+{
+	return (struct number){a.value * b.value, residue_product(a.residue, b.residue)};
+}
+
+static struct number quotient(struct number a, struct number b)
+{
+	return (struct number){a.value / b.value,
+			       residue_product(a.residue, residue_inverse(b.residue))};
+}
+
+static struct number exactly(double value)
+{
+	return (struct number){value, residue_of_real(value)};
+}
+
 /* Sum of c[i][j] * x^i * inner^j. */
 struct polynomial {
-	double c[MOST_POWER + 1][2];
+	struct number c[MOST_POWER + 1][2];
 };
 
 struct expansion {
+	struct graph *g;
 	const struct node *x, *inner; /* inner: NULL if there is none */
 };
 
 /* a += factor * b */
-static void add_polynomial(struct polynomial *a, const struct polynomial *b, double factor)
+static void add_polynomial(struct polynomial *a, const struct polynomial *b, struct number factor)
 {
 	for (int i = 0; i <= MOST_POWER; i++)
 		for (int j = 0; j < 2; j++)
-			a->c[i][j] += factor * b->c[i][j];
+			a->c[i][j] = sum(a->c[i][j], product(factor, b->c[i][j]));
 }
 
 /* False if a power is too high. */
 static bool multiply(const struct polynomial *a, const struct polynomial *b, struct polynomial *p)
 {
 	bool fits = true;
-	*p = (struct polynomial){{{0}}};
+	*p = (struct polynomial){{{{0}}}};
 	for (int k = 0; k < (MOST_POWER + 1) * 2; k++)
 		for (int l = 0; l < (MOST_POWER + 1) * 2; l++) {
 			int i = k / 2 + l / 2, j = k % 2 + l % 2;
-			double c = a->c[k / 2][k % 2] * b->c[l / 2][l % 2];
+			struct number c = product(a->c[k / 2][k % 2], b->c[l / 2][l % 2]);
 			if (i <= MOST_POWER && j < 2)
-				p->c[i][j] += c;
+				p->c[i][j] = sum(p->c[i][j], c);
 			else
-				fits = fits && c == 0;
+				fits = fits && c.value == 0;
 		}
 	return fits;
+}
+
+static bool expand(const struct expansion *e, const struct node *n, int nesting,
+		   struct polynomial *p);
+
+static bool expand_quotient(const struct expansion *e, const struct node *n, int nesting,
+			    struct polynomial *p)
+{
+	struct polynomial a;
+	struct number divisor;
+	if (!recognize_number(e->g, n->in[1], &divisor) || divisor.value == 0 ||
+	    !expand(e, n->in[0], nesting, &a))
+		return false;
+	add_polynomial(p, &a, quotient(exactly(1), divisor));
+	return true;
 }
 
 static bool expand(const struct expansion *e, const struct node *n, int nesting,
 		   struct polynomial *p)
 {
 	struct polynomial a, b;
-	*p = (struct polynomial){{{0}}};
+	*p = (struct polynomial){{{{0}}}};
 	if (n == e->x || n == e->inner) {
-		p->c[n == e->x][n != e->x] = 1;
+		p->c[n == e->x][n != e->x] = exactly(1);
 		return true;
 	}
-	if (splat_of(n, &p->c[0][0]))
-		return isfinite(p->c[0][0]);
-	if (!nesting || (n->op != OP_add && n->op != OP_sub && n->op != OP_mul && n->op != OP_div &&
-			 n->op != OP_neg))
-		return false;
-	if (!expand(e, n->in[0], nesting - 1, &a))
+	if (recognize_number(e->g, n, &p->c[0][0]))
+		return true;
+	p->c[0][0] = zero;
+	if (nesting && n->op == OP_div)
+		return expand_quotient(e, n, nesting - 1, p);
+	bool is_sum = n->op == OP_add || n->op == OP_sub;
+	if (!nesting || (!is_sum && n->op != OP_mul && n->op != OP_neg) ||
+	    !expand(e, n->in[0], nesting - 1, &a))
 		return false;
 	if (n->op == OP_neg) {
-		add_polynomial(p, &a, -1);
-		return true;
-	}
-	if (n->op == OP_div) {
-		double divisor;
-		if (!splat_of(n->in[1], &divisor) || !isfinite(divisor) || divisor == 0)
-			return false;
-		add_polynomial(p, &a, 1 / divisor);
+		add_polynomial(p, &a, exactly(-1));
 		return true;
 	}
 	if (!expand(e, n->in[1], nesting - 1, &b))
 		return false;
-	if (n->op == OP_mul)
+	if (!is_sum)
 		return multiply(&a, &b, p);
-	add_polynomial(&a, &b, n->op == OP_add ? 1 : -1);
+	add_polynomial(&a, &b, exactly(n->op == OP_add ? 1 : -1));
 	*p = a;
 	return true;
 }
@@ -99,21 +133,21 @@ struct wanted {
 };
 
 /* In f64 the constants here are rounded, too: a unit is twice as large. */
-static bool is_near(const struct wanted *w, double value, double wanted)
+static bool is_near(const struct wanted *w, struct number number, double wanted)
 {
 	int exponent;
 	frexp(wanted, &exponent);
 	double unit = ldexp(1, exponent - (w->elem == NORMC_F64 ? 52 : 24));
 	if (wanted == 0 || w->units == 0)
-		return value == wanted;
-	return fabs(value - wanted) < w->units * unit;
+		return number.value == wanted;
+	return fabs(number.value - wanted) < w->units * unit;
 }
 
 static bool is_polynomial(const struct polynomial *p, const struct wanted *w)
 {
 	return is_near(w, p->c[0][0], w->constant) && is_near(w, p->c[1][0], w->x) &&
-	       p->c[2][0] == 0 && is_near(w, p->c[3][0], w->cube) && p->c[0][1] == 0 &&
-	       is_near(w, p->c[1][1], w->product) && p->c[2][1] == 0 && p->c[3][1] == 0;
+	       p->c[2][0].value == 0 && is_near(w, p->c[3][0], w->cube) && p->c[0][1].value == 0 &&
+	       is_near(w, p->c[1][1], w->product) && p->c[2][1].value == 0 && p->c[3][1].value == 0;
 }
 
 /* ---- searching ---- */
@@ -139,22 +173,25 @@ static void collect(struct parts *parts, struct node *n, int nesting)
 	collect(parts, n->in[1], nesting - 1);
 }
 
-/* The part of n, x, that makes n these polynomials: NULL if none does. */
+/* The part of n, x, that makes root and argument these polynomials: NULL if none does. */
 struct search {
+	struct graph *g;
 	struct node *root, *inner, *argument;
 	const struct wanted *outside, *inside; /* of root and of argument */
+	struct polynomial root_found, found;   /* of both */
 };
-static struct node *find_x(const struct search *s)
+static struct node *find_x(struct search *s)
 {
 	struct parts parts = {.n = 0};
-	struct polynomial p;
 	collect(&parts, s->argument, FEW_STEPS);
 	for (uint32_t i = 0; i < parts.n; i++) {
-		struct expansion e = {parts.node[i], NULL};
-		if (!expand(&e, s->argument, MOST_NESTING, &p) || !is_polynomial(&p, s->inside))
+		struct expansion e = {s->g, parts.node[i], NULL};
+		if (!expand(&e, s->argument, MOST_NESTING, &s->found) ||
+		    !is_polynomial(&s->found, s->inside))
 			continue;
 		e.inner = s->inner;
-		if (expand(&e, s->root, MOST_NESTING, &p) && is_polynomial(&p, s->outside))
+		if (expand(&e, s->root, MOST_NESTING, &s->root_found) &&
+		    is_polynomial(&s->root_found, s->outside))
 			return parts.node[i];
 	}
 	return NULL;
@@ -163,46 +200,49 @@ static struct node *find_x(const struct search *s)
 /* ---- building ---- */
 
 /* As simplified graphs have it. */
-static struct node *number_like(struct graph *g, const struct node *a, double value)
+static struct node *number_like(struct graph *g, const struct node *a, struct number number)
 {
 	struct type one = a->type;
 	for (int32_t i = 0; i < one.rank; i++)
 		one.dim[i] = dim_const(g->context->dims, 1);
-	return build_doubles(g, &one, &value);
+	struct arena *arena = g->context->arena;
+	void *p = arena_alloc(arena, 1, normc_elem_size(one.elem));
+	tensor_store(&(struct tensor){.elem = one.elem, .count = 1, .f = &number.value}, p);
+	return build_exact(g, &one, p,
+			   g->context->exact ? arena_copy(arena, &number.residue, sizeof(uint64_t))
+					     : NULL);
 }
 
-static struct node *with(struct graph *g, enum op op, struct node *a, double value)
+static struct node *with(struct graph *g, enum op op, struct node *a, struct number number)
 {
-	return build_binary(g, op, a, number_like(g, a, value));
+	return build_binary(g, op, a, number_like(g, a, number));
 }
 
-static struct node *build_gelu(struct graph *g, struct node *x, enum op gate)
+/* The constants of the model stay: only the operator that is written for it has others. */
+static struct node *build_erf_gelu(struct graph *g, struct node *x, struct number factor)
 {
-	struct node *inner;
-	if (gate == OP_tanh) {
-		struct node *cube = build_binary(g, OP_mul, x, build_binary(g, OP_mul, x, x));
-		inner = build_binary(g, OP_add, x, with(g, OP_mul, cube, 0.044715));
-		inner = with(g, OP_mul, inner, sqrt(2 / M_PI));
-	} else {
-		inner = with(g, OP_mul, x, M_SQRT1_2);
-	}
-	inner = with(g, OP_add, build_unary(g, gate, inner), 1);
-	return build_binary(g, OP_mul, with(g, OP_mul, x, 0.5), inner);
+	struct node *inner = build_unary(g, OP_erf, with(g, OP_mul, x, factor));
+	return build_binary(g, OP_mul, with(g, OP_mul, x, exactly(0.5)),
+			    with(g, OP_add, inner, exactly(1)));
 }
 
-/* x * (1 / (1 + exp(-alpha x))); x may be multiplied already */
-static struct node *build_swish(struct graph *g, struct node *x, struct node *scaled)
+static struct node *build_tanh_gelu(struct graph *g, struct node *x, struct number factor,
+				    struct number of_cube)
 {
-	struct node *e = build_unary(g, OP_exp, build_unary(g, OP_neg, scaled));
-	struct node *d = with(g, OP_add, e, 1);
-	return build_binary(g, OP_mul, x, build_binary(g, OP_div, number_like(g, e, 1), d));
+	struct node *cube = build_binary(g, OP_mul, x, build_binary(g, OP_mul, x, x)), *inner;
+	inner = build_binary(g, OP_add, x, with(g, OP_mul, cube, quotient(of_cube, factor)));
+	inner = build_unary(g, OP_tanh, with(g, OP_mul, inner, factor));
+	return build_binary(g, OP_mul, with(g, OP_mul, x, exactly(0.5)),
+			    with(g, OP_add, inner, exactly(1)));
 }
 
-static struct node *build_hard_swish(struct graph *g, struct node *x)
+/* x * (1 / (1 + exp(-u))) */
+static struct node *build_swish(struct graph *g, struct node *x, struct node *u)
 {
-	struct node *y = with(g, OP_add, with(g, OP_mul, x, 1.0 / 6), 0.5);
-	y = with(g, OP_max, with(g, OP_min, y, 1), 0);
-	return build_binary(g, OP_mul, x, y);
+	struct node *e = build_unary(g, OP_exp, build_unary(g, OP_neg, u));
+	struct node *d = with(g, OP_add, e, exactly(1));
+	return build_binary(g, OP_mul, x,
+			    build_binary(g, OP_div, number_like(g, e, exactly(1)), d));
 }
 
 /* ---- the functions ---- */
@@ -216,40 +256,65 @@ static struct node *recognize_gelu(struct graph *g, struct node *root, struct no
 			      .x = sqrt(2 / M_PI),
 			      .cube = sqrt(2 / M_PI) * 0.044715,
 			      .units = 2};
-	struct search s = {root, inner, inner->in[0], &half, inner->op == OP_erf ? &erf : &tanh};
+	bool is_erf = inner->op == OP_erf;
+	struct search s = {.g = g,
+			   .root = root,
+			   .inner = inner,
+			   .argument = inner->in[0],
+			   .outside = &half,
+			   .inside = is_erf ? &erf : &tanh};
 	struct node *x = find_x(&s);
-	return x ? build_gelu(g, x, inner->op) : NULL;
+	if (!x)
+		return NULL;
+	recognize_is(g, s.root_found.c[1][0], 0.5);
+	recognize_is(g, s.root_found.c[1][1], 0.5);
+	return is_erf ? build_erf_gelu(g, x, s.found.c[1][0])
+		      : build_tanh_gelu(g, x, s.found.c[1][0], s.found.c[3][0]);
 }
 
 /* n = max(min(*a, high), low), or the other way round */
-static bool is_limited(const struct node *n, struct node **a, double *low, double *high)
+static bool is_limited(struct graph *g, const struct node *n, struct node **a, struct number *low,
+		       struct number *high)
 {
 	bool upper = n->op == OP_min;
-	if (!recognize_with(n, n->op, a, upper ? high : low) ||
-	    !recognize_with(*a, upper ? OP_max : OP_min, a, upper ? low : high))
-		return false;
-	return *low <= *high;
+	return recognize_with(g, n, n->op, a, upper ? high : low) &&
+	       recognize_with(g, *a, upper ? OP_max : OP_min, a, upper ? low : high) &&
+	       low->value <= high->value;
 }
 
-/* k x min(max(a x + b, 0), 1/k) with k a = 1/6 and k b = 1/2 */
+/* k x min(max(a x + b, 0), high) with k high = 1, k a = 1/6 and k b = 1/2, as
+ * x max(min(k a x + k b, k high), 0) */
 static struct node *recognize_hard_swish(struct graph *g, struct node *root, struct node *inner)
 {
 	struct node *argument;
-	double low, high;
-	if (!is_limited(inner, &argument, &low, &high) || low != 0 || !(high > 0))
+	struct number low, high;
+	if (!is_limited(g, inner, &argument, &low, &high) || !recognize_is(g, low, 0) ||
+	    high.value <= 0)
 		return NULL;
 	enum normc_elem elem = root->type.elem;
-	struct wanted outside = {.elem = elem, .product = 1 / high, .units = 2};
-	struct wanted inside = {.elem = elem, .constant = high / 2, .x = high / 6, .units = 2};
-	struct search s = {root, inner, argument, &outside, &inside};
+	struct wanted outside = {.elem = elem, .product = 1 / high.value, .units = 2};
+	struct wanted inside = {
+			.elem = elem, .constant = high.value / 2, .x = high.value / 6, .units = 2};
+	struct search s = {.g = g,
+			   .root = root,
+			   .inner = inner,
+			   .argument = argument,
+			   .outside = &outside,
+			   .inside = &inside};
 	struct node *x = find_x(&s);
-	return x ? build_hard_swish(g, x) : NULL;
+	if (!x)
+		return NULL;
+	struct number k = s.root_found.c[1][1];
+	struct node *y = with(g, OP_mul, x, product(k, s.found.c[1][0]));
+	y = with(g, OP_add, y, product(k, s.found.c[0][0]));
+	y = with(g, OP_max, with(g, OP_min, y, product(k, high)), zero);
+	return build_binary(g, OP_mul, x, y);
 }
 
 /* n = exp(-u): *u; or exp(u times a negative number), whose opposite is built */
 static bool is_falling_power(struct graph *g, struct node *n, struct node **u)
 {
-	double factor;
+	struct number factor;
 	if (n->op != OP_exp)
 		return false;
 	*u = n->in[0];
@@ -257,18 +322,18 @@ static bool is_falling_power(struct graph *g, struct node *n, struct node **u)
 		*u = (*u)->in[0];
 		return true;
 	}
-	if (!recognize_with(*u, OP_mul, u, &factor) || !(factor < 0))
+	if (!recognize_with(g, *u, OP_mul, u, &factor) || !(factor.value < 0))
 		return false;
-	*u = with(g, OP_mul, *u, -factor);
+	*u = with(g, OP_mul, *u, product(factor, exactly(-1)));
 	return true;
 }
 
 /* Whether u is x, or a number times x. */
-static bool is_multiple(const struct node *u, const struct node *x)
+static bool is_multiple(struct graph *g, const struct node *u, const struct node *x)
 {
 	struct node *of;
-	double factor;
-	return u == x || (recognize_with(u, OP_mul, &of, &factor) && of == x);
+	struct number factor;
+	return u == x || (recognize_with(g, u, OP_mul, &of, &factor) && of == x);
 }
 
 /* x / (1 + exp(-u)), or x times its inverse, with u a multiple of x */
@@ -276,14 +341,15 @@ static struct node *recognize_swish(struct graph *g, const struct node *root)
 {
 	for (int k = 0; k < 2; k++) {
 		struct node *x = root->in[k], *d = root->in[1 - k], *power, *u;
-		double one;
+		struct number one;
 		if (root->op == OP_div ? k == 1
-				       : d->op != OP_div || !splat_of(d->in[0], &one) || one != 1)
+				       : d->op != OP_div || !recognize_number(g, d->in[0], &one) ||
+							 !recognize_is(g, one, 1))
 			continue;
 		if (root->op == OP_mul)
 			d = d->in[1];
-		if (recognize_with(d, OP_add, &power, &one) && one == 1 &&
-		    is_falling_power(g, power, &u) && is_multiple(u, x))
+		if (recognize_with(g, d, OP_add, &power, &one) && recognize_is(g, one, 1) &&
+		    is_falling_power(g, power, &u) && is_multiple(g, u, x))
 			return build_swish(g, x, u);
 	}
 	return NULL;

@@ -3,6 +3,7 @@
  *	d = x - mean(x)					(or d = x: nothing is subtracted)
  *	s = sqrt(mean(d*d) + epsilon)			(RMS; epsilon also outside the root, as the
  *							least value of the root, or none)
+ *							the mean also by n - 1 for n
  *	s = sqrt(sum(d*d)), likewise			(L2; times 1/sqrt(n) it is RMS)
  *	y = d / s * gamma + beta			(also d * (1/s), d * (gamma/s), ...;
  *							multiplied out: x*k + (beta - mean(x)*k)
@@ -20,6 +21,12 @@
 #include "eval.h"
 #include "recognize.h"
 #include "value.h"
+
+/* What is read; `rounded`: a constant was taken for the number that it is the nearest to. */
+struct reading {
+	struct graph *g;
+	bool rounded;
+};
 
 /* ---- means and deviations ---- */
 
@@ -41,14 +48,20 @@ static bool is_extent(const struct node *n, const struct dim *extent)
 	return n->op == OP_dims && n->attr.dims->n == 1 && n->attr.dims->value[0] == extent;
 }
 
-/* Whether n, a product or quotient with a constant, multiplies by 1/value as well as it can. */
-static bool divides_by(const struct node *n, double value)
+/* Whether n, a product or quotient with a constant, multiplies by 1/count, or by the root of that,
+ * as well as it can. */
+static bool divides_by(struct reading *r, const struct node *n, int64_t count, bool root)
 {
-	double k;
+	struct number k;
 	enum normc_elem elem = n->type.elem;
-	if ((n->op != OP_div && n->op != OP_mul) || !splat_of(n->in[1], &k))
+	double value = root ? sqrt((double)count) : (double)count;
+	if ((n->op != OP_div && n->op != OP_mul) || !recognize_number(r->g, n->in[1], &k) ||
+	    k.value != elem_round(elem, n->op == OP_div ? value : 1 / value))
 		return false;
-	return n->op == OP_div ? k == elem_round(elem, value) : k == elem_round(elem, 1 / value);
+	uint64_t square = root ? residue_product(k.residue, k.residue) : k.residue;
+	uint64_t wanted = residue_of_real((double)count);
+	r->rounded = r->rounded || square != (n->op == OP_div ? wanted : residue_inverse(wanted));
+	return true;
 }
 
 static bool is_sum(const struct node *n, struct node **a, uint32_t *axes)
@@ -60,94 +73,119 @@ static bool is_sum(const struct node *n, struct node **a, uint32_t *axes)
 	return *axes != 0;
 }
 
-/* n = mean of *a over *axes */
-static bool is_mean(struct dims *dims, const struct node *n, struct node **a, uint32_t *axes)
+/* n = sum of *a over *axes, divided by the number of terms less `less` */
+static bool is_mean_less(struct reading *r, const struct node *n, struct node **a, uint32_t *axes,
+			 int64_t less)
 {
+	struct dims *dims = r->g->context->dims;
 	if ((n->op != OP_div && n->op != OP_mul) || !is_sum(unrepeated(n->in[0]), a, axes))
 		return false;
 	const struct dim *count = set_size(dims, *a, *axes);
+	count = dim_sub(dims, count, dim_const(dims, less));
 	if (dim_is_const(count))
-		return count->value > 0 && divides_by(n, (double)count->value);
+		return count->value > 0 && divides_by(r, n, count->value, false);
 	return n->op == OP_div && is_extent(n->in[1], count);
 }
 
-/* n = *d squared */
-static bool is_square(const struct node *n, struct node **d)
+static bool is_mean(struct reading *r, const struct node *n, struct node **a, uint32_t *axes)
 {
-	double exponent;
+	return is_mean_less(r, n, a, axes, 0);
+}
+
+/* n = *d squared */
+static bool is_square(struct reading *r, const struct node *n, struct node **d)
+{
+	struct number exponent;
 	if (n->op != OP_mul && n->op != OP_pow)
 		return false;
 	*d = n->in[0];
 	return n->op == OP_mul ? n->in[0] == n->in[1]
-			       : splat_of(n->in[1], &exponent) && exponent == 2;
+			       : recognize_number(r->g, n->in[1], &exponent) &&
+						 recognize_is(r->g, exponent, 2);
 }
 
-/* n = mean or sum of *d squared */
-static bool is_spread(struct dims *dims, const struct node *n, struct node **d,
+/* n = mean, unbiased mean or sum of *d squared */
+static bool is_spread(struct reading *r, const struct node *n, struct node **d,
 		      struct attr_norm *attr)
 {
 	struct node *square;
 	attr->scale = NORM_SCALE_RMS;
-	if (!is_mean(dims, n, &square, &attr->axes)) {
-		attr->scale = NORM_SCALE_L2;
-		if (!is_sum(n, &square, &attr->axes))
-			return false;
-	}
-	return is_square(square, d);
+	attr->unbiased = false;
+	if (is_mean(r, n, &square, &attr->axes))
+		return is_square(r, square, d);
+	attr->unbiased = is_mean_less(r, n, &square, &attr->axes, 1);
+	if (attr->unbiased)
+		return is_square(r, square, d);
+	attr->scale = NORM_SCALE_L2;
+	return is_sum(n, &square, &attr->axes) && is_square(r, square, d);
+}
+
+/* The epsilon of n = *a + epsilon or max(*a, epsilon); false if it is negative or not there. */
+static bool is_plus_epsilon(struct reading *r, const struct node *n, enum op op, struct node **a,
+			    double *epsilon)
+{
+	struct number e;
+	struct node *other;
+	if (!recognize_with(r->g, n, op, &other, &e) || !(e.value >= 0))
+		return false;
+	*a = other;
+	*epsilon = e.value;
+	r->rounded = r->rounded || e.residue != residue_of_real(e.value);
+	return true;
 }
 
 /* n = root of a spread, which may have an epsilon inside, or a floor: the root of that is the
- * root's. */
-static bool is_root(struct dims *dims, const struct node *n, struct node **d,
+ * root's, with more digits than f32 has. */
+static bool is_root(struct reading *r, const struct node *n, struct node **d,
 		    struct attr_norm *attr)
 {
-	struct node *inside;
 	if (n->op != OP_sqrt)
 		return false;
-	inside = unrepeated(n->in[0]);
+	struct node *inside = unrepeated(n->in[0]), *spread = inside;
 	attr->epsilon = 0;
 	attr->epsilon_place = NORM_EPSILON_INSIDE;
-	if (recognize_with(inside, OP_max, &inside, &attr->epsilon))
+	if (n->type.elem != NORMC_F64 &&
+	    is_plus_epsilon(r, inside, OP_max, &spread, &attr->epsilon)) {
 		attr->epsilon_place = NORM_EPSILON_FLOOR;
-	else
-		recognize_with(inside, OP_add, &inside, &attr->epsilon);
-	if (!(attr->epsilon >= 0))
-		return false;
-	if (attr->epsilon_place == NORM_EPSILON_FLOOR)
 		attr->epsilon = sqrt(attr->epsilon);
-	return is_spread(dims, unrepeated(inside), d, attr);
+		r->rounded = true;
+	} else {
+		is_plus_epsilon(r, inside, OP_add, &spread, &attr->epsilon);
+	}
+	return is_spread(r, unrepeated(spread), d, attr);
 }
 
 /* The same, and a sum's root divided by the root of its number of terms. */
-static bool is_scaled_root(struct dims *dims, const struct node *n, struct node **d,
+static bool is_scaled_root(struct reading *r, const struct node *n, struct node **d,
 			   struct attr_norm *attr)
 {
-	if (is_root(dims, n, d, attr))
+	if (is_root(r, n, d, attr))
 		return true;
-	if ((n->op != OP_mul && n->op != OP_div) || !is_root(dims, unrepeated(n->in[0]), d, attr) ||
+	if ((n->op != OP_mul && n->op != OP_div) || !is_root(r, unrepeated(n->in[0]), d, attr) ||
 	    attr->scale != NORM_SCALE_L2 || attr->epsilon_place != NORM_EPSILON_INSIDE ||
 	    attr->epsilon != 0)
 		return false;
-	const struct dim *count = set_size(dims, *d, attr->axes);
+	const struct dim *count = set_size(r->g->context->dims, *d, attr->axes);
 	attr->scale = NORM_SCALE_RMS;
-	return dim_is_const(count) && count->value > 0 && divides_by(n, sqrt((double)count->value));
+	return dim_is_const(count) && count->value > 0 && divides_by(r, n, count->value, true);
 }
 
 /* n = deviation of *d, with one epsilon or none */
-static bool is_deviation(struct dims *dims, const struct node *n, struct node **d,
+static bool is_deviation(struct reading *r, const struct node *n, struct node **d,
 			 struct attr_norm *attr)
 {
 	struct node *root;
 	double epsilon;
 	enum norm_epsilon place = NORM_EPSILON_OUTSIDE;
 	memset(attr, 0, sizeof *attr);
-	if (is_scaled_root(dims, n, d, attr))
+	r->rounded = false;
+	if (is_scaled_root(r, n, d, attr))
 		return true;
-	if (recognize_with(n, OP_max, &root, &epsilon))
+	if (is_plus_epsilon(r, n, OP_max, &root, &epsilon))
 		place = NORM_EPSILON_FLOOR;
-	else if (!recognize_with(n, OP_add, &root, &epsilon))
+	else if (!is_plus_epsilon(r, n, OP_add, &root, &epsilon))
 		return false;
-	if (!(epsilon >= 0) || !is_scaled_root(dims, unrepeated(root), d, attr) ||
+	if (!is_scaled_root(r, unrepeated(root), d, attr) ||
 	    attr->epsilon_place != NORM_EPSILON_INSIDE || attr->epsilon != 0)
 		return false;
 	attr->epsilon_place = place;
@@ -156,12 +194,12 @@ static bool is_deviation(struct dims *dims, const struct node *n, struct node **
 }
 
 /* d = x - mean(x) over the same axes: returns x; otherwise d itself. */
-static struct node *find_centre(struct dims *dims, struct node *d, struct attr_norm *attr)
+static struct node *find_centre(struct reading *r, struct node *d, struct attr_norm *attr)
 {
 	struct node *x;
 	uint32_t axes;
 	attr->centre = NORM_CENTRE_NONE;
-	if (d->op != OP_sub || !is_mean(dims, unrepeated(d->in[1]), &x, &axes) || x != d->in[0] ||
+	if (d->op != OP_sub || !is_mean(r, unrepeated(d->in[1]), &x, &axes) || x != d->in[0] ||
 	    axes != attr->axes)
 		return d;
 	attr->centre = NORM_CENTRE_MEAN;
@@ -172,7 +210,7 @@ static struct node *find_centre(struct dims *dims, struct node *d, struct attr_n
 
 /* A product of d, constants and the inverse of d's deviation, taken apart. */
 struct quotient {
-	struct dims *dims;
+	struct reading reading;
 	struct attr_norm attr;
 	struct node *d;	      /* NULL: not found yet */
 	struct node *divisor; /* a quotient by d's deviation; NULL: not found yet */
@@ -188,7 +226,7 @@ static bool find_divisor(struct quotient *q, struct node *n, int nesting)
 	n = unrepeated(n);
 	if ((n->op != OP_div && n->op != OP_mul) || !nesting)
 		return false;
-	if (n->op == OP_div && is_deviation(q->dims, unrepeated(n->in[1]), &q->d, &q->attr)) {
+	if (n->op == OP_div && is_deviation(&q->reading, unrepeated(n->in[1]), &q->d, &q->attr)) {
 		q->divisor = n;
 		return true;
 	}
@@ -199,13 +237,13 @@ static bool find_divisor(struct quotient *q, struct node *n, int nesting)
 /* Whether n has d and the divisor once each as factors, beside a constant at most. */
 static bool take_apart(struct quotient *q, struct node *n, int nesting)
 {
-	double one;
+	struct number one;
 	if (n == q->d && !q->found) {
 		q->found = true;
 		return true;
 	}
 	if (constant_of(n)) {
-		if (splat_of(n, &one) && one == 1)
+		if (recognize_number(q->reading.g, n, &one) && recognize_is(q->reading.g, one, 1))
 			return true;
 		bool first = !q->number;
 		q->number = n;
@@ -268,25 +306,31 @@ struct node *recognize_parameter(const struct recognize *r, struct graph *g, con
 	return NULL;
 }
 
-/* y times a constant, as its gamma if it can be. */
-static struct node *times(struct graph *g, struct node *y, struct node *number)
+/* The norm of x, times the constant, as its gamma if it can be. */
+static struct node *build_quotient(const struct quotient *q, struct node *x)
 {
+	struct graph *g = q->reading.g;
+	struct node *y = build_norm(g, (struct norm_operands){.x = x}, &q->attr),
+		    *number = q->number;
+	if (q->reading.rounded)
+		recognize_rounded(g);
+	if (!number)
+		return y;
 	struct node *p = parameter_of(number, y->attr.norm->axes);
 	return p ? recognize_join(g, y, OP_mul, p) : build_binary(g, OP_mul, y, number);
 }
 
 struct node *recognize_quotient(struct graph *g, const struct node *old, struct node *const *in)
 {
-	struct quotient q = {.dims = g->context->dims};
+	struct quotient q = {.reading = {g, false}};
 	struct node root = *old; /* as it will be with these operands */
 	root.in = (struct node **)(uintptr_t)in;
 	if (!find_divisor(&q, &root, MOST_NESTING))
 		return NULL;
 	if (!take_apart(&q, &root, MOST_NESTING) || !q.found || q.divisor)
 		return NULL;
-	struct node *x = find_centre(q.dims, q.d, &q.attr);
-	struct node *y = build_norm(g, (struct norm_operands){.x = x}, &q.attr);
-	return q.number ? times(g, y, q.number) : y;
+	struct node *x = find_centre(&q.reading, q.d, &q.attr);
+	return build_quotient(&q, x);
 }
 
 /* Whether r = mean(x) * k, of x, its mean and k as they are in d and the other product. */
@@ -306,14 +350,14 @@ static bool is_mean_times(struct node *r, const struct node *d, struct node *k)
 static struct node *recognize_difference(struct graph *g, struct node *p, struct node *r)
 {
 	for (int i = 0; i < 2 && p->op == OP_mul; i++) {
-		struct quotient q = {.dims = g->context->dims, .found = true};
+		struct quotient q = {.reading = {g, false}, .found = true};
 		struct node *x = p->in[i], *k = p->in[1 - i];
-		if (!find_divisor(&q, k, MOST_NESTING) || find_centre(q.dims, q.d, &q.attr) != x ||
+		if (!find_divisor(&q, k, MOST_NESTING) ||
+		    find_centre(&q.reading, q.d, &q.attr) != x ||
 		    q.attr.centre != NORM_CENTRE_MEAN || !is_mean_times(r, q.d, k) ||
 		    !take_apart(&q, k, MOST_NESTING) || q.divisor)
 			continue;
-		struct node *y = build_norm(g, (struct norm_operands){.x = x}, &q.attr);
-		return q.number ? times(g, y, q.number) : y;
+		return build_quotient(&q, x);
 	}
 	return NULL;
 }

@@ -29,7 +29,7 @@ enum affine { AFFINE_NONE, AFFINE_GAMMA, AFFINE_BETA, AFFINE_BOTH, AFFINE_LEFT, 
 enum fault {
 	FAULT_NONE,
 	FAULT_EXPONENT,	    /* 4 */
-	FAULT_COUNT,	    /* n - 1 */
+	FAULT_COUNT,	    /* n + 1 */
 	FAULT_SQUARE_AXES,  /* the second mean over another axis */
 	FAULT_OTHER_SQUARE, /* of x instead of x - mean(x) */
 	FAULT_OTHER_MEAN,   /* of another value */
@@ -109,7 +109,7 @@ static struct node *variance(struct writer *w, struct node *x, struct node *d)
 		square = build_binary(w->g, OP_pow, of, number(w, 2));
 	else
 		square = build_binary(w->g, OP_mul, of, of);
-	return mean_over(w, square, axes, count - (fault == FAULT_COUNT));
+	return mean_over(w, square, axes, count + (fault == FAULT_COUNT));
 }
 
 static struct node *plus_epsilon(struct writer *w, struct node *v)

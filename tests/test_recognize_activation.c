@@ -1,7 +1,7 @@
 /* Spellings of GELU, SiLU and HardSwish, which become the composition that the operator is imported
  * as, and near misses: another constant, another operand, another function.
  */
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 /* ---- writing ---- */
 
@@ -328,5 +328,6 @@ static const struct rewrite_case cases[] = {CASES(X)};
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("recognize_activation", cases);
+	return RUN_REWRITE_CASES("recognize_activation", cases) |
+	       RUN_ALGEBRA_CASES("recognize_activation_algebra", cases);
 }

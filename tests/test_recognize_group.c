@@ -1,7 +1,7 @@
 /* GroupNorm and InstanceNorm through reshapes: the usual exports and their primitives become the
  * graph that GroupNormalization is imported as; near misses keep their reshapes or parameters.
  */
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { IMAGES = 2, CHANNELS = 6, HEIGHT = 3, WIDTH = 4 };
 
@@ -288,5 +288,6 @@ static const struct rewrite_case cases[] = {FORMS(X)};
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("recognize_group", cases);
+	return RUN_REWRITE_CASES("recognize_group", cases) |
+	       RUN_ALGEBRA_CASES("recognize_group_algebra", cases);
 }

@@ -2,7 +2,7 @@
  * InstanceNorm, and near misses in which one detail differs.  (All spellings of LayerNorm and
  * RMSNorm are in test_recognize.c.)
  */
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { ROWS = 3, WIDTH = 9, CHANNELS = 4 };
 
@@ -41,7 +41,8 @@ enum fault {
 	FAULT_SQUARED,	      /* d*d above */
 	FAULT_INVERTED,	      /* s above */
 	FAULT_COUNT,	      /* n + 1 */
-	FAULT_UNBIASED,	      /* n - 1 */
+	FAULT_TWO_LESS,	      /* n - 2 */
+	FAULT_MEAN_LESS,      /* the mean, too, is a sum over n - 1 */
 	FAULT_KEEPDIMS,	      /* norms of columns divide rows */
 	FAULT_ROOT_SCALE,     /* 1/n for 1/sqrt(n) */
 	FAULT_ROOT_OTHER,     /* 1/sqrt(n + 1) */
@@ -61,7 +62,7 @@ enum fault {
 struct form {
 	bool image;  /* [2, CHANNELS, ROWS, 5], else [2, ROWS, WIDTH] */
 	bool square; /* [2, WIDTH, WIDTH] */
-	bool centred, mean, root_scaled, squeezed;
+	bool centred, mean, unbiased, root_scaled, squeezed;
 	uint32_t axes;
 	enum place place;
 	enum quotient quotient;
@@ -95,14 +96,20 @@ static double set_size(struct writer *w, uint32_t axes)
 	return n;
 }
 
-static struct node *mean_of(struct writer *w, struct node *a, uint32_t axes)
+/* The divisor is the number of terms less `less`. */
+static struct node *mean_less(struct writer *w, struct node *a, uint32_t axes, bool less)
 {
 	struct node *sum = build_reduce(w->g, OP_reduce_sum, a, axes, true);
 	double n = set_size(w, axes) + (w->f->fault == FAULT_COUNT) -
-		   (w->f->fault == FAULT_UNBIASED);
+		   2 * (w->f->fault == FAULT_TWO_LESS) - less;
 	if (w->f->fault == FAULT_ROUNDED_COUNT)
 		return part_mul(w->g, sum, number(w, 0.1111));
 	return build_binary(w->g, OP_div, sum, number(w, n));
+}
+
+static struct node *mean_of(struct writer *w, struct node *a, uint32_t axes)
+{
+	return mean_less(w, a, axes, w->f->fault == FAULT_MEAN_LESS);
 }
 
 static struct node *square_of(struct writer *w, struct node *d)
@@ -131,7 +138,7 @@ static struct node *spread(struct writer *w, struct node *d)
 		v = build_reduce(g, OP_reduce_sum, square, f->axes, false);
 		return build_unsqueeze(g, v, f->axes);
 	}
-	return f->mean ? mean_of(w, square, f->axes)
+	return f->mean ? mean_less(w, square, f->axes, f->unbiased)
 		       : build_reduce(g, OP_reduce_sum, square, f->axes, true);
 }
 
@@ -281,7 +288,7 @@ static void expect(const struct graph *g, const struct form *f, bool fires)
 	assert_true(a->epsilon == (f->place == PLACE_NONE	    ? 0
 				   : f->place == PLACE_FLOOR_INSIDE ? sqrt(epsilon)
 								    : epsilon));
-	assert_false(a->unbiased);
+	assert_int_equal(a->unbiased, f->unbiased);
 	assert_int_equal(a->gamma, joined);
 	assert_int_equal(a->beta, f->beta && !f->no_beta && (joined || !f->gamma));
 }
@@ -338,6 +345,14 @@ static void expect(const struct graph *g, const struct form *f, bool fires)
 	  .place = PLACE_OUTSIDE, .gamma = ONE_NUMBER, .beta = CHANNEL)                            \
 	X(instance_norm_channels_last, true, .image = true, .axes = 6, .centred = true,            \
 	  .mean = true, .place = PLACE_INSIDE, .gamma = FEATURES, .beta = FEATURES)                \
+	X(unbiased, true, ROW, .centred = true, .mean = true, .unbiased = true,                    \
+	  .place = PLACE_OUTSIDE, .gamma = FEATURES, .beta = FEATURES)                             \
+	X(unbiased_product, true, ROW, .centred = true, .mean = true, .unbiased = true,            \
+	  .place = PLACE_OUTSIDE, .gamma = FEATURES, .beta = FEATURES, .quotient = PRODUCT_OVER)   \
+	X(unbiased_instance, true, IMAGE, .centred = true, .mean = true, .unbiased = true,         \
+	  .place = PLACE_INSIDE, .gamma = CHANNEL, .beta = CHANNEL)                                \
+	X(unbiased_mean, true, ROW, .centred = true, .mean = true, .unbiased = true,               \
+	  .place = PLACE_OUTSIDE, .fault = FAULT_MEAN_LESS, .no_centre = true)                     \
 	X(gamma_of_each_image, true, IMAGE, .centred = true, .mean = true, .place = PLACE_INSIDE,  \
 	  .gamma = BATCH, .beta = CHANNEL, .no_gamma = true)                                       \
 	X(gamma_behind_an_output, true, IMAGE, .centred = true, .mean = true,                      \
@@ -367,8 +382,8 @@ static void expect(const struct graph *g, const struct form *f, bool fires)
 	X(expanded_sum_bare, false, ROW, EXPANDED_NORM, .fault = FAULT_EXPANDED_SIGN)              \
 	X(expanded_other_centre, true, ROW, EXPANDED_NORM, .gamma = FEATURES, .beta = FEATURES,    \
 	  .fault = FAULT_EXPANDED_CENTRE, .no_centre = true, .no_beta = true)                      \
-	X(expanded_unbiased, false, ROW, EXPANDED_NORM, .gamma = FEATURES, .beta = FEATURES,       \
-	  .fault = FAULT_UNBIASED)                                                                 \
+	X(expanded_two_less, false, ROW, EXPANDED_NORM, .gamma = FEATURES,                         \
+	  .fault = FAULT_TWO_LESS)                                                                 \
 	X(expanded_no_root, false, ROW, EXPANDED_NORM, .gamma = FEATURES, .fault = FAULT_NO_ROOT)  \
 	X(cube, false, ROW, .place = PLACE_INSIDE, .fault = FAULT_CUBE)                            \
 	X(absolute, false, ROW, .place = PLACE_FLOOR, .fault = FAULT_ABSOLUTE)                     \
@@ -393,7 +408,7 @@ static void expect(const struct graph *g, const struct form *f, bool fires)
 	  .quotient = PRODUCT_INVERSE, .fault = FAULT_SQUARED)                                     \
 	X(inverted, false, ROW, .place = PLACE_OUTSIDE, .fault = FAULT_INVERTED)                   \
 	X(one_more, false, IMAGE, .mean = true, .place = PLACE_INSIDE, .fault = FAULT_COUNT)       \
-	X(unbiased, false, IMAGE, .mean = true, .place = PLACE_INSIDE, .fault = FAULT_UNBIASED)    \
+	X(two_less, false, IMAGE, .mean = true, .place = PLACE_INSIDE, .fault = FAULT_TWO_LESS)    \
 	X(count_rounded, false, ROW, .mean = true, .place = PLACE_INSIDE,                          \
 	  .fault = FAULT_ROUNDED_COUNT)                                                            \
 	X(norms_of_columns, false, .square = true, ROW, .place = PLACE_FLOOR,                      \
@@ -430,5 +445,6 @@ static const struct rewrite_case cases[] = {FORMS(X)};
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("recognize_norm", cases);
+	return RUN_REWRITE_CASES("recognize_norm", cases) |
+	       RUN_ALGEBRA_CASES("recognize_norm_algebra", cases);
 }
