@@ -96,7 +96,8 @@ bool verify_algebra(struct verify_report *r, const struct verify_side *before,
 		    const struct verify_side *after, bool decisive);
 
 /* Whether all constants and all irrational functions of `after` are in `before` too, so that no
- * constant was computed and no function exchanged. */
+ * constant was computed and no function exchanged; and no rounded 1/n, of which a mean may have
+ * been made, has gone. */
 bool verify_same_material(const struct graph *before, const struct graph *after);
 
 /* Multiplications in matrix products and convolutions. */
