@@ -62,16 +62,16 @@ bool recognize_is(struct graph *g, struct number number, double value)
 	return true;
 }
 
-static struct node *recognize_binary(const struct recognize *r, struct graph *to,
-				     const struct node *old, struct node *const *in)
+static struct node *recognize_binary(struct recognize *r, struct graph *to, const struct node *old,
+				     struct node *const *in)
 {
 	struct node *n;
 	if (old->op == OP_add || old->op == OP_sub)
 		n = recognize_expanded(to, old, in);
 	else
-		n = recognize_quotient(to, old, in);
+		n = recognize_quotient(r, to, old, in);
 	if (!n)
-		n = recognize_activation(to, old, in);
+		n = recognize_activation(r, to, old, in);
 	if (old->op == OP_sub)
 		return n;
 	if (!n && old->op != OP_div)
@@ -94,11 +94,14 @@ static struct node *recognize_rule(struct graph *to, const struct node *old, str
 		if (node_is_poison(in[i]))
 			return NULL;
 	to->at.via = r->pass->name;
+	r->missed = NULL;
 	if (old->op == OP_div || old->op == OP_mul || old->op == OP_add || old->op == OP_sub)
 		n = recognize_binary(r, to, old, in);
 	else if (old->op == OP_reshape)
 		n = recognize_group(r, to, old, in);
 	to->at = old->loc;
+	if (!n && r->missed)
+		pass_remark(to, r->pass, r->pass->name, old->loc, r->missed);
 	if (!n || !type_equal(&n->type, &old->type) || n == graph_clone(to, old, in))
 		return NULL;
 	pass_remark(to, r->pass, r->pass->name, old->loc, NULL);

@@ -13,27 +13,30 @@
 struct recognize {
 	struct pass *pass;
 	const uint32_t *uses; /* by old id */
+	const char *missed;   /* why the node at hand, which is nearly a layer, stays; or NULL */
 };
 
 /* A product or quotient that divides a value by its own deviation: a norm, times a constant if
  * there is one. */
-struct node *recognize_quotient(struct graph *g, const struct node *old, struct node *const *in);
+struct node *recognize_quotient(struct recognize *r, struct graph *g, const struct node *old,
+				struct node *const *in);
 /* A sum or difference that is a norm with its parentheses multiplied out. */
 struct node *recognize_expanded(struct graph *g, const struct node *old, struct node *const *in);
 /* A product with gamma, or a sum with beta, behind a norm that nobody else reads. */
-struct node *recognize_parameter(const struct recognize *r, struct graph *g, const struct node *old,
+struct node *recognize_parameter(struct recognize *r, struct graph *g, const struct node *old,
 				 struct node *const *in);
 
 /* A reshape back from a norm over groups of channels: as GroupNormalization or
  * InstanceNormalization means it. */
-struct node *recognize_group(const struct recognize *r, struct graph *g, const struct node *old,
+struct node *recognize_group(struct recognize *r, struct graph *g, const struct node *old,
 			     struct node *const *in);
 /* A product with gamma, or a sum with beta, behind such a reshape. */
-struct node *recognize_group_parameter(const struct recognize *r, struct graph *g,
-				       const struct node *old, struct node *const *in);
+struct node *recognize_group_parameter(struct recognize *r, struct graph *g, const struct node *old,
+				       struct node *const *in);
 
 /* A product or quotient that is an activation function: the composition that stands for it. */
-struct node *recognize_activation(struct graph *g, const struct node *old, struct node *const *in);
+struct node *recognize_activation(struct recognize *r, struct graph *g, const struct node *old,
+				  struct node *const *in);
 
 /* n, or what it repeats. */
 static inline struct node *unrepeated(struct node *n)

@@ -179,6 +179,7 @@ struct search {
 	struct node *root, *inner, *argument;
 	const struct wanted *outside, *inside; /* of root and of argument */
 	struct polynomial root_found, found;   /* of both */
+	bool almost;			       /* only constants of the argument differ */
 };
 static struct node *find_x(struct search *s)
 {
@@ -186,13 +187,15 @@ static struct node *find_x(struct search *s)
 	collect(&parts, s->argument, FEW_STEPS);
 	for (uint32_t i = 0; i < parts.n; i++) {
 		struct expansion e = {s->g, parts.node[i], NULL};
-		if (!expand(&e, s->argument, MOST_NESTING, &s->found) ||
-		    !is_polynomial(&s->found, s->inside))
+		if (!expand(&e, s->argument, MOST_NESTING, &s->found))
 			continue;
 		e.inner = s->inner;
-		if (expand(&e, s->root, MOST_NESTING, &s->root_found) &&
-		    is_polynomial(&s->root_found, s->outside))
+		if (!expand(&e, s->root, MOST_NESTING, &s->root_found) ||
+		    !is_polynomial(&s->root_found, s->outside))
+			continue;
+		if (is_polynomial(&s->found, s->inside))
 			return parts.node[i];
+		s->almost = true;
 	}
 	return NULL;
 }
@@ -247,7 +250,8 @@ static struct node *build_swish(struct graph *g, struct node *x, struct node *u)
 
 /* ---- the functions ---- */
 
-static struct node *recognize_gelu(struct graph *g, struct node *root, struct node *inner)
+static struct node *recognize_gelu(struct recognize *r, struct graph *g, struct node *root,
+				   struct node *inner)
 {
 	enum normc_elem elem = root->type.elem;
 	struct wanted half = {.elem = elem, .x = 0.5, .product = 0.5};
@@ -264,8 +268,11 @@ static struct node *recognize_gelu(struct graph *g, struct node *root, struct no
 			   .outside = &half,
 			   .inside = is_erf ? &erf : &tanh};
 	struct node *x = find_x(&s);
-	if (!x)
+	if (!x) {
+		if (s.almost)
+			r->missed = "its constants are not the numbers nearest to those of GELU";
 		return NULL;
+	}
 	recognize_is(g, s.root_found.c[1][0], 0.5);
 	recognize_is(g, s.root_found.c[1][1], 0.5);
 	return is_erf ? build_erf_gelu(g, x, s.found.c[1][0])
@@ -284,7 +291,8 @@ static bool is_limited(struct graph *g, const struct node *n, struct node **a, s
 
 /* k x min(max(a x + b, 0), high) with k high = 1, k a = 1/6 and k b = 1/2, as
  * x max(min(k a x + k b, k high), 0) */
-static struct node *recognize_hard_swish(struct graph *g, struct node *root, struct node *inner)
+static struct node *recognize_hard_swish(struct recognize *r, struct graph *g, struct node *root,
+					 struct node *inner)
 {
 	struct node *argument;
 	struct number low, high;
@@ -302,8 +310,12 @@ static struct node *recognize_hard_swish(struct graph *g, struct node *root, str
 			   .outside = &outside,
 			   .inside = &inside};
 	struct node *x = find_x(&s);
-	if (!x)
+	if (!x) {
+		if (s.almost)
+			r->missed = "its constants are not the numbers nearest to those of "
+				    "HardSwish";
 		return NULL;
+	}
 	struct number k = s.root_found.c[1][1];
 	struct node *y = with(g, OP_mul, x, product(k, s.found.c[1][0]));
 	y = with(g, OP_add, y, product(k, s.found.c[0][0]));
@@ -355,7 +367,8 @@ static struct node *recognize_swish(struct graph *g, const struct node *root)
 	return NULL;
 }
 
-struct node *recognize_activation(struct graph *g, const struct node *old, struct node *const *in)
+struct node *recognize_activation(struct recognize *r, struct graph *g, const struct node *old,
+				  struct node *const *in)
 {
 	struct node root = *old; /* as it will be with these operands */
 	struct parts parts = {.n = 0};
@@ -369,9 +382,9 @@ struct node *recognize_activation(struct graph *g, const struct node *old, struc
 	for (uint32_t i = 0; i < parts.n && !n; i++) {
 		struct node *inner = parts.node[i];
 		if (inner->op == OP_erf || inner->op == OP_tanh)
-			n = recognize_gelu(g, &root, inner);
+			n = recognize_gelu(r, g, &root, inner);
 		else if (inner->op == OP_max || inner->op == OP_min)
-			n = recognize_hard_swish(g, &root, inner);
+			n = recognize_hard_swish(r, g, &root, inner);
 	}
 	return n;
 }

@@ -81,7 +81,7 @@ static bool move_parameters(struct graph *g, const struct node *norm, const stru
 	return true;
 }
 
-struct node *recognize_group(const struct recognize *r, struct graph *g, const struct node *old,
+struct node *recognize_group(struct recognize *r, struct graph *g, const struct node *old,
 			     struct node *const *in)
 {
 	struct node *norm = in[0];
@@ -118,32 +118,41 @@ static bool is_per_channel(const struct type *t)
 	return !varies || varies == 2 || varies == 1u << (t->rank - 1);
 }
 
-/* Whether nobody but the node reads operand k, a norm moved there and back. */
-static bool is_moved_norm(const struct recognize *r, const struct node *old, uint32_t k,
-			  const struct node *back)
+/* Whether n is a norm moved there and back. */
+static bool is_moved_norm(const struct node *n)
 {
-	const struct node *was = old->in[k], *norm = back->in[0];
-	if (back->op != OP_reshape || norm->op != OP_norm || norm->in[0]->op != OP_reshape)
-		return false;
-	if (r->uses[was->id] != 1 || (was->op == OP_reshape && r->uses[was->in[0]->id] != 1))
-		return false;
-	return type_same_shape(&norm->in[0]->in[0]->type, &back->type);
+	return n->op == OP_reshape && n->in[0]->op == OP_norm &&
+	       n->in[0]->in[0]->op == OP_reshape &&
+	       type_same_shape(&n->in[0]->in[0]->in[0]->type, &n->type);
 }
 
-struct node *recognize_group_parameter(const struct recognize *r, struct graph *g,
-				       const struct node *old, struct node *const *in)
+/* Whether only the node reads its operand k, and only that what it reshapes. */
+static bool is_read_once(const struct recognize *r, const struct node *old, uint32_t k)
+{
+	const struct node *was = old->in[k];
+	return r->uses[was->id] == 1 && (was->op != OP_reshape || r->uses[was->in[0]->id] == 1);
+}
+
+struct node *recognize_group_parameter(struct recognize *r, struct graph *g, const struct node *old,
+				       struct node *const *in)
 {
 	const struct dim *dim[MAX_RANK];
-	for (uint32_t k = 0; k < 2; k++) {
-		struct node *back = in[k], *p = unrepeated(in[1 - k]), *norm = back->in[0];
-		if (!is_moved_norm(r, old, k, back) || p->op != OP_constant ||
-		    !is_per_channel(&p->type) ||
-		    !reshape_repeated(g->context->dims, &p->type, &back->type, &norm->type, dim))
-			continue;
-		struct node *joined = recognize_join(g, norm, old->op,
-						     build_reshape(g, p, norm->type.rank, dim));
-		if (joined)
-			return build_reshape(g, joined, back->type.rank, back->type.dim);
+	uint32_t k = is_moved_norm(in[0]) ? 0 : 1;
+	struct node *back = in[k], *p = unrepeated(in[1 - k]);
+	if (!is_moved_norm(back) || p->op != OP_constant || has_given(back->in[0]->attr.norm))
+		return NULL;
+	struct node *norm = back->in[0];
+	if (!is_per_channel(&p->type)) {
+		r->missed = "it varies along another axis than the channels";
+		return NULL;
 	}
-	return NULL;
+	if (!is_read_once(r, old, k)) {
+		r->missed = "the norm before it has other readers";
+		return NULL;
+	}
+	if (!reshape_repeated(g->context->dims, &p->type, &back->type, &norm->type, dim))
+		return NULL;
+	p = build_reshape(g, p, norm->type.rank, dim);
+	norm = recognize_join(g, norm, old->op, p);
+	return norm ? build_reshape(g, norm, back->type.rank, back->type.dim) : NULL;
 }

@@ -18,6 +18,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "affine.h"
 #include "eval.h"
 #include "recognize.h"
 #include "value.h"
@@ -292,17 +293,19 @@ static struct node *parameter_of(struct node *n, uint32_t axes)
 	return !others || channels ? p : NULL;
 }
 
-struct node *recognize_parameter(const struct recognize *r, struct graph *g, const struct node *old,
+struct node *recognize_parameter(struct recognize *r, struct graph *g, const struct node *old,
 				 struct node *const *in)
 {
-	for (uint32_t k = 0; k < 2; k++) {
-		if (in[k]->op != OP_norm || r->uses[old->in[k]->id] != 1)
-			continue;
-		struct node *p = parameter_of(in[1 - k], in[k]->attr.norm->axes);
-		struct node *norm = p ? recognize_join(g, in[k], old->op, p) : NULL;
-		if (norm)
-			return norm;
-	}
+	uint32_t k = in[0]->op == OP_norm ? 0 : 1;
+	if (in[k]->op != OP_norm || !constant_of(in[1 - k]) || norm_is_given(in[k]))
+		return NULL;
+	struct node *p = parameter_of(in[1 - k], in[k]->attr.norm->axes);
+	if (!p)
+		r->missed = "it varies along other axes than the normalized ones and the channels";
+	else if (r->uses[old->in[k]->id] != 1)
+		r->missed = "the norm before it has other readers";
+	else
+		return recognize_join(g, in[k], old->op, p);
 	return NULL;
 }
 
@@ -320,15 +323,20 @@ static struct node *build_quotient(const struct quotient *q, struct node *x)
 	return p ? recognize_join(g, y, OP_mul, p) : build_binary(g, OP_mul, y, number);
 }
 
-struct node *recognize_quotient(struct graph *g, const struct node *old, struct node *const *in)
+struct node *recognize_quotient(struct recognize *r, struct graph *g, const struct node *old,
+				struct node *const *in)
 {
 	struct quotient q = {.reading = {g, false}};
 	struct node root = *old; /* as it will be with these operands */
 	root.in = (struct node **)(uintptr_t)in;
 	if (!find_divisor(&q, &root, MOST_NESTING))
 		return NULL;
-	if (!take_apart(&q, &root, MOST_NESTING) || !q.found || q.divisor)
+	if (!take_apart(&q, &root, MOST_NESTING) || !q.found || q.divisor) {
+		r->missed = "what is divided is not the value whose deviation divides it, times "
+			    "one "
+			    "constant at most";
 		return NULL;
+	}
 	struct node *x = find_centre(&q.reading, q.d, &q.attr);
 	return build_quotient(&q, x);
 }
