@@ -331,7 +331,7 @@ struct node *recognize_quotient(struct recognize *r, struct graph *g, const stru
 	root.in = (struct node **)(uintptr_t)in;
 	if (!find_divisor(&q, &root, MOST_NESTING))
 		return NULL;
-	if (!take_apart(&q, &root, MOST_NESTING) || !q.found || q.divisor) {
+	if (!take_apart(&q, &root, MOST_NESTING) || !q.found) {
 		r->missed = "what is divided is not the value whose deviation divides it, times "
 			    "one "
 			    "constant at most";
@@ -363,7 +363,7 @@ static struct node *recognize_difference(struct graph *g, struct node *p, struct
 		if (!find_divisor(&q, k, MOST_NESTING) ||
 		    find_centre(&q.reading, q.d, &q.attr) != x ||
 		    q.attr.centre != NORM_CENTRE_MEAN || !is_mean_times(r, q.d, k) ||
-		    !take_apart(&q, k, MOST_NESTING) || q.divisor)
+		    !take_apart(&q, k, MOST_NESTING))
 			continue;
 		return build_quotient(&q, x);
 	}

@@ -13,13 +13,15 @@ enum split {
 	SPLIT_FOLDED,	    /* [N*G, -1] */
 	SPLIT_FOLDED_WHOLE, /* [N*G, C/G, H, W] */
 	SPLIT_LAST,	    /* [N, H, W, G, C/G] of [N, H, W, C] */
-	SPLIT_INTERLEAVED   /* [N, C/G, G, -1]: channel i is in group i mod G */
+	SPLIT_INTERLEAVED,  /* [N, C/G, G, -1]: channel i is in group i mod G */
+	SPLIT_ODD	    /* [9, -1] of 4 images: across them */
 };
 
 enum spelling {
 	PRIMITIVES,
 	INSTANCE,	 /* the norm of InstanceNormalization with scale 1 and bias 0 */
 	INSTANCE_SCALED, /* with others */
+	INSTANCE_GAMMA,	 /* with a scale alone */
 	BARE
 };
 
@@ -56,7 +58,8 @@ static struct node *image(struct graph *g, const struct form *f)
 	struct dims *dims = g->context->dims;
 	int32_t channel = f->split == SPLIT_LAST ? 3 : 1;
 	struct type t = type_fixed(g->context, NORMC_F32, 4,
-				   (const int64_t[]){IMAGES, HEIGHT, HEIGHT, WIDTH});
+				   (const int64_t[]){f->split == SPLIT_ODD ? 4 : IMAGES, HEIGHT,
+						     HEIGHT, WIDTH});
 	t.dim[2] = dim_const(dims, channel == 3 ? WIDTH : HEIGHT);
 	t.dim[3] = dim_const(dims, WIDTH);
 	t.dim[channel] = dim_const(dims, CHANNELS);
@@ -83,11 +86,12 @@ static int32_t split_shape(struct dims *dims, const struct form *f, const struct
 			[SPLIT_FOLDED_WHOLE] = {folded, size, x->dim[2], x->dim[3]},
 			[SPLIT_LAST] = {x->dim[0], x->dim[1], x->dim[2], groups, size},
 			[SPLIT_INTERLEAVED] = {x->dim[0], size, groups, pixels},
+			[SPLIT_ODD] = {dim_const(dims, 9), dim_const(dims, 32)},
 	};
 	static const struct {
 		int32_t rank;
 		uint32_t axes;
-	} known[] = {{3, 4}, {5, 28}, {4, 12}, {2, 2}, {4, 14}, {5, 22}, {4, 10}};
+	} known[] = {{3, 4}, {5, 28}, {4, 12}, {2, 2}, {4, 14}, {5, 22}, {4, 10}, {2, 2}};
 	memcpy(dim, shapes[f->split], sizeof shapes[0]);
 	*axes = known[f->split].axes;
 	return known[f->split].rank;
@@ -115,9 +119,10 @@ static struct node *normalized(struct graph *g, const struct form *f, struct nod
 	if (f->spelling == PRIMITIVES)
 		return primitives(g, f, x, axes);
 	if (f->spelling != BARE) {
-		bool scaled = f->spelling == INSTANCE_SCALED;
+		bool scaled = f->spelling != INSTANCE;
 		shape.dim[1] = x->type.dim[1]->value;
-		attr.gamma = attr.beta = true;
+		attr.gamma = true;
+		attr.beta = f->spelling != INSTANCE_GAMMA;
 		in.gamma = scaled ? part_weights(g, shape) : part_random(g, shape, 1, 1);
 		in.beta = scaled ? part_weights(g, shape) : part_random(g, shape, 0, 0);
 	}
@@ -243,6 +248,8 @@ static void expect(const struct graph *g, const struct form *f)
 	  .rank = 4, .axes = 10)                                                                   \
 	X(everything, false, .groups = 1, .split = SPLIT_FOLDED, .spelling = BARE, .rank = 2,      \
 	  .axes = 2)                                                                               \
+	X(across_images, false, .groups = 2, .split = SPLIT_ODD, .spelling = BARE, .rank = 2,      \
+	  .axes = 2)                                                                               \
 	X(another_shape, false, .groups = 2, .spelling = INSTANCE, .other_shape = true, .rank = 3, \
 	  .axes = 4, JOINED)                                                                       \
 	X(another_shape_affine, false, .groups = 2, .spelling = BARE, .other_shape = true, AFFINE, \
@@ -267,6 +274,10 @@ static void expect(const struct graph *g, const struct form *f)
 	  .beta = PER_PIXEL, GROUPS, .has_gamma = true)                                            \
 	X(beta_before_gamma, true, .groups = 2, .spelling = INSTANCE, AFFINE, .last_first = true,  \
 	  GROUPS, .has_beta = true)                                                                \
+	X(gamma_twice, true, .groups = 2, .spelling = INSTANCE_GAMMA, AFFINE, GROUPS,              \
+	  .has_gamma = true)                                                                       \
+	X(gamma_twice_beta, true, .groups = 2, .spelling = INSTANCE_GAMMA, .beta = PER_CHANNEL,    \
+	  GROUPS, JOINED)                                                                          \
 	X(gamma_of_both, true, .groups = 2, .spelling = INSTANCE_SCALED, AFFINE, GROUPS, JOINED)
 
 #define X(name, fires, ...)                                                                        \

@@ -61,6 +61,7 @@ enum fault {
 
 struct form {
 	bool image;  /* [2, CHANNELS, ROWS, 5], else [2, ROWS, WIDTH] */
+	bool wide;   /* in f64 */
 	bool square; /* [2, WIDTH, WIDTH] */
 	bool centred, mean, unbiased, root_scaled, squeezed;
 	uint32_t axes;
@@ -85,7 +86,7 @@ static const double epsilon = 0.0625;
 
 static struct node *number(struct writer *w, double value)
 {
-	return build_number(w->g, NORMC_F32, value);
+	return build_number(w->g, w->x->type.elem, value);
 }
 
 static double set_size(struct writer *w, uint32_t axes)
@@ -238,6 +239,7 @@ static struct node *write_form(struct graph *g, const struct form *f)
 	struct node *d, *s, *y;
 	w.x = f->image ? part_input(g, "x", SHAPE(2, CHANNELS, ROWS, 5))
 		       : part_input(g, "x", SHAPE(2, rows, WIDTH));
+	w.x = f->wide ? build_cast(g, w.x, NORMC_F64) : w.x;
 	uint32_t mean_axes = f->fault == FAULT_MEAN_AXES ? 8 : f->axes;
 	d = f->centred ? build_binary(g, OP_sub, w.x, mean_of(&w, w.x, mean_axes)) : w.x;
 	bool of_x = f->fault == FAULT_DIFFERENCE || f->fault == FAULT_EXPANDED_CENTRE;
@@ -306,6 +308,7 @@ static void expect(const struct graph *g, const struct form *f, bool fires)
 	X(l2_outside, true, ROW, .place = PLACE_OUTSIDE)                                           \
 	X(l2_floor, true, ROW, .place = PLACE_FLOOR)                                               \
 	X(l2_floor_inside, true, ROW, .place = PLACE_FLOOR_INSIDE, .quotient = TIMES_INVERSE)      \
+	X(l2_in_f64, true, ROW, .wide = true, .place = PLACE_FLOOR)                                \
 	X(l2_of_columns, true, .axes = 2, .place = PLACE_FLOOR)                                    \
 	X(l2_of_channels, true, .image = true, .axes = 2, .place = PLACE_FLOOR)                    \
 	X(l2_of_everything, true, .axes = 6, .place = PLACE_OUTSIDE)                               \
@@ -399,6 +402,7 @@ static void expect(const struct graph *g, const struct form *f, bool fires)
 	X(floor_varies, false, ROW, .place = PLACE_FLOOR, .fault = FAULT_EPSILON_VARIES)           \
 	X(ceiling, false, ROW, .place = PLACE_FLOOR, .fault = FAULT_CEILING)                       \
 	X(ceiling_inside, false, ROW, .place = PLACE_FLOOR_INSIDE, .fault = FAULT_CEILING)         \
+	X(floor_inside_in_f64, false, ROW, .wide = true, .place = PLACE_FLOOR_INSIDE)              \
 	X(clipped, false, ROW, .place = PLACE_FLOOR, .fault = FAULT_CLIPPED)                       \
 	X(other_value, false, ROW, .place = PLACE_FLOOR, .fault = FAULT_OTHER_VALUE)               \
 	X(other_value_scaled, false, ROW, .place = PLACE_FLOOR, .gamma = ONE_NUMBER,               \
