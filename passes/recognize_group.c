@@ -91,12 +91,14 @@ struct node *recognize_group(struct recognize *r, struct graph *g, const struct 
 		return NULL;
 	struct node *x = norm->in[0]->in[0];
 	int32_t leading = leading_dimensions(norm), rank = x->type.rank;
-	if (!leading || !type_same_shape(&x->type, &old->type) || rank < 3 || rank >= MAX_RANK)
+	if (!leading || !type_same_shape(&x->type, &old->type) || rank < 2 || rank >= MAX_RANK)
 		return NULL;
 	int64_t groups = count_groups(g->context->dims, &x->type, &norm->type, leading);
 	/* over everything, or over the last of three axes: nothing says that these are channels */
-	if (!groups || (leading == 1 && (groups == 1 || rank == 3)))
+	if (!groups || (leading == 1 && (groups == 1 || rank < 4)))
 		return NULL;
+	if (rank == 2 && dim_is(x->type.dim[1], groups))
+		return NULL; /* of single elements */
 	struct attr_norm attr;
 	struct norm_operands operands = {NULL};
 	memcpy(&attr, norm->attr.norm, sizeof attr);

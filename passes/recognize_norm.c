@@ -263,19 +263,30 @@ static bool take_apart(struct quotient *q, struct node *n, int nesting)
 
 /* ---- parameters ---- */
 
+/* Gamma or beta of a norm, unless it is neutral. */
+static struct node *own_parameter(const struct node *norm, bool has, uint32_t k, double neutral)
+{
+	double number;
+	if (!has || (splat_of(norm->in[k], &number) && number == neutral))
+		return NULL;
+	return norm->in[k];
+}
+
 struct node *recognize_join(struct graph *g, const struct node *norm, enum op op, struct node *p)
 {
 	struct attr_norm attr;
-	struct norm_operands operands = {.x = norm->in[0]};
 	memcpy(&attr, norm->attr.norm, sizeof attr);
-	if (attr.beta || attr.centre == NORM_CENTRE_GIVEN || attr.scale == NORM_SCALE_GIVEN ||
-	    (op == OP_mul && attr.gamma))
+	if (attr.centre == NORM_CENTRE_GIVEN || attr.scale == NORM_SCALE_GIVEN)
 		return NULL;
-	operands.gamma = op == OP_mul ? p : attr.gamma ? norm->in[1] : NULL;
-	operands.beta = op == OP_mul ? NULL : p;
-	attr.gamma = operands.gamma != NULL;
-	attr.beta = operands.beta != NULL;
-	return build_norm(g, operands, &attr);
+	struct node *gamma = own_parameter(norm, attr.gamma, 1, 1);
+	struct node *beta = own_parameter(norm, attr.beta, attr.gamma ? 2 : 1, 0);
+	if (beta || (op == OP_mul && gamma))
+		return NULL;
+	gamma = op == OP_mul ? p : gamma;
+	beta = op == OP_mul ? NULL : p;
+	attr.gamma = gamma != NULL;
+	attr.beta = beta != NULL;
+	return build_norm(g, (struct norm_operands){norm->in[0], gamma, beta, NULL, NULL}, &attr);
 }
 
 /* A constant that varies along normalized axes, and one axis of channels at most, which is the

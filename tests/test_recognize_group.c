@@ -14,7 +14,8 @@ enum split {
 	SPLIT_FOLDED_WHOLE, /* [N*G, C/G, H, W] */
 	SPLIT_LAST,	    /* [N, H, W, G, C/G] of [N, H, W, C] */
 	SPLIT_INTERLEAVED,  /* [N, C/G, G, -1]: channel i is in group i mod G */
-	SPLIT_ODD	    /* [9, -1] of 4 images: across them */
+	SPLIT_ODD,	    /* [9, -1] of 4 images: across them */
+	SPLIT_FOUR	    /* [N, 4, -1]: across channels */
 };
 
 enum spelling {
@@ -22,6 +23,7 @@ enum spelling {
 	INSTANCE,	 /* the norm of InstanceNormalization with scale 1 and bias 0 */
 	INSTANCE_SCALED, /* with others */
 	INSTANCE_GAMMA,	 /* with a scale alone */
+	INSTANCE_TWO,	 /* with 2 and 2 for all */
 	BARE
 };
 
@@ -40,6 +42,8 @@ struct form {
 	enum spelling spelling;
 	enum parameter gamma, beta;
 	bool last_first; /* beta before gamma */
+	bool features;	 /* [N, C] */
+	bool lines;	 /* [N, C, W] */
 	bool symbolic;	 /* number of images and height */
 	bool root_mean_square;
 	bool transposed;	   /* the last two axes of the result */
@@ -67,6 +71,8 @@ static struct node *image(struct graph *g, const struct form *f)
 		t.dim[0] = dim_symbol(dims, (struct symbol){"N", 0, 0, false});
 		t.dim[2] = dim_symbol(dims, (struct symbol){"H", 0, 2, false});
 	}
+	t.dim[2] = f->lines ? t.dim[3] : t.dim[2];
+	t.rank = f->features ? 2 : f->lines ? 3 : 4;
 	return graph_input(g, "x", &t);
 }
 
@@ -76,7 +82,9 @@ static int32_t split_shape(struct dims *dims, const struct form *f, const struct
 {
 	const struct dim *groups = dim_const(dims, f->groups),
 			 *size = dim_const(dims, CHANNELS / f->groups);
-	const struct dim *pixels = dim_mul(dims, x->dim[2], x->dim[3]);
+	const struct dim *pixels = dim_const(dims, 1);
+	for (int32_t i = 2; i < x->rank; i++)
+		pixels = dim_mul(dims, pixels, x->dim[i]);
 	const struct dim *folded = dim_mul(dims, x->dim[0], groups);
 	const struct dim *shapes[][5] = {
 			[SPLIT_FLAT] = {x->dim[0], groups, dim_mul(dims, size, pixels)},
@@ -87,11 +95,12 @@ static int32_t split_shape(struct dims *dims, const struct form *f, const struct
 			[SPLIT_LAST] = {x->dim[0], x->dim[1], x->dim[2], groups, size},
 			[SPLIT_INTERLEAVED] = {x->dim[0], size, groups, pixels},
 			[SPLIT_ODD] = {dim_const(dims, 9), dim_const(dims, 32)},
+			[SPLIT_FOUR] = {x->dim[0], dim_const(dims, 4), dim_const(dims, 18)},
 	};
 	static const struct {
 		int32_t rank;
 		uint32_t axes;
-	} known[] = {{3, 4}, {5, 28}, {4, 12}, {2, 2}, {4, 14}, {5, 22}, {4, 10}, {2, 2}};
+	} known[] = {{3, 4}, {5, 28}, {4, 12}, {2, 2}, {4, 14}, {5, 22}, {4, 10}, {2, 2}, {3, 4}};
 	memcpy(dim, shapes[f->split], sizeof shapes[0]);
 	*axes = known[f->split].axes;
 	return known[f->split].rank;
@@ -119,12 +128,14 @@ static struct node *normalized(struct graph *g, const struct form *f, struct nod
 	if (f->spelling == PRIMITIVES)
 		return primitives(g, f, x, axes);
 	if (f->spelling != BARE) {
-		bool scaled = f->spelling != INSTANCE;
+		bool scaled = f->spelling != INSTANCE && f->spelling != INSTANCE_TWO;
+		double two = f->spelling == INSTANCE_TWO ? 2 : 0;
 		shape.dim[1] = x->type.dim[1]->value;
 		attr.gamma = true;
 		attr.beta = f->spelling != INSTANCE_GAMMA;
-		in.gamma = scaled ? part_weights(g, shape) : part_random(g, shape, 1, 1);
-		in.beta = scaled ? part_weights(g, shape) : part_random(g, shape, 0, 0);
+		in.gamma = scaled ? part_weights(g, shape)
+				  : part_random(g, shape, two ? two : 1, two ? two : 1);
+		in.beta = scaled ? part_weights(g, shape) : part_random(g, shape, two, two);
 	}
 	return build_norm(g, in, &attr);
 }
@@ -133,7 +144,7 @@ static struct node *with_parameter(struct graph *g, const struct form *f, enum o
 				   struct node *y)
 {
 	enum parameter kind = op == OP_mul ? f->gamma : f->beta;
-	struct shape shape = {.rank = 4, .dim = {1, 1, 1, 1}};
+	struct shape shape = {.rank = y->type.rank, .dim = {1, 1, 1, 1}};
 	if (kind == PARAMETER_NONE)
 		return y;
 	if (kind != PER_ROW && kind != PER_IMAGE)
@@ -149,11 +160,11 @@ static struct node *with_parameter(struct graph *g, const struct form *f, enum o
 static struct node *write_form(struct graph *g, const struct form *f)
 {
 	static const int32_t swap[4] = {0, 1, 3, 2};
-	const struct dim *dim[5], *back[4];
+	const struct dim *dim[5], *back[MAX_RANK];
 	struct node *x = image(g, f), *y;
 	uint32_t axes;
 	int32_t rank = split_shape(g->context->dims, f, &x->type, dim, &axes);
-	memcpy(back, x->type.dim, sizeof back);
+	memcpy(back, x->type.dim, sizeof x->type.dim);
 	if (f->other_shape) {
 		back[2] = x->type.dim[3];
 		back[3] = x->type.dim[2];
@@ -161,7 +172,7 @@ static struct node *write_form(struct graph *g, const struct form *f)
 	y = normalized(g, f, build_reshape(g, x, rank, dim), axes);
 	if (f->norm_read)
 		graph_output(g, y, "normalized");
-	y = build_reshape(g, y, 4, back);
+	y = build_reshape(g, y, x->type.rank, back);
 	if (f->transposed)
 		y = build_transpose(g, y, swap);
 	if (f->back_read)
@@ -186,10 +197,10 @@ static void expect(const struct graph *g, const struct form *f)
 	assert_int_equal(a->axes, f->axes);
 	assert_int_equal(a->gamma, f->has_gamma);
 	assert_int_equal(a->beta, f->has_beta);
-	assert_int_equal(found->in[0]->op, f->rank == 4 && f->axes == 12 ? OP_input : OP_reshape);
+	assert_int_equal(found->in[0]->op, f->groups == CHANNELS ? OP_input : OP_reshape);
 	for (uint32_t k = 1; k < found->n_in; k++) {
 		int64_t count = type_fixed_count(&found->in[k]->type);
-		assert_true(count == CHANNELS || count == f->groups);
+		assert_true(count == CHANNELS || count == f->groups || f->spelling == INSTANCE_TWO);
 	}
 }
 
@@ -216,6 +227,18 @@ static void expect(const struct graph *g, const struct form *f)
 	X(group_norm_whole, true, .groups = 2, .split = SPLIT_WHOLE, AFFINE, GROUPS, JOINED)       \
 	X(group_norm_whole_symbolic, true, .groups = 2, .split = SPLIT_WHOLE, .symbolic = true,    \
 	  AFFINE, GROUPS, JOINED)                                                                  \
+	X(group_norm_whole_instance, true, .groups = 2, .split = SPLIT_WHOLE,                      \
+	  .spelling = INSTANCE, AFFINE, GROUPS, JOINED)                                            \
+	X(group_norm_as_it_is, false, .groups = 2, .split = SPLIT_WHOLE, .spelling = INSTANCE,     \
+	  GROUPS, JOINED)                                                                          \
+	X(group_norm_of_features, true, .groups = 2, .features = true, .spelling = INSTANCE,       \
+	  AFFINE, .rank = 3, .axes = 4, JOINED)                                                    \
+	X(group_norm_of_features_spelt, true, .groups = 3, .features = true, AFFINE, .rank = 3,    \
+	  .axes = 4, JOINED)                                                                       \
+	X(group_norm_of_lines, true, .groups = 2, .lines = true, .spelling = INSTANCE, AFFINE,     \
+	  .rank = 4, .axes = 12, JOINED)                                                           \
+	X(instance_norm_of_lines, true, .groups = CHANNELS, .lines = true, .spelling = INSTANCE,   \
+	  AFFINE, .rank = 3, .axes = 4, JOINED)                                                    \
 	X(group_norm_partly, true, .groups = 2, .split = SPLIT_PARTLY, AFFINE, GROUPS, JOINED)     \
 	X(group_norm_folded, true, .groups = 3, .split = SPLIT_FOLDED, AFFINE, GROUPS, JOINED)     \
 	X(group_norm_folded_symbolic, true, .groups = 3, .split = SPLIT_FOLDED, .symbolic = true,  \
@@ -250,6 +273,9 @@ static void expect(const struct graph *g, const struct form *f)
 	  .axes = 2)                                                                               \
 	X(across_images, false, .groups = 2, .split = SPLIT_ODD, .spelling = BARE, .rank = 2,      \
 	  .axes = 2)                                                                               \
+	X(across_channels, false, .groups = 2, .split = SPLIT_FOUR, .spelling = BARE, .rank = 3,   \
+	  .axes = 4)                                                                               \
+	X(twice_and_two, true, .groups = 2, .spelling = INSTANCE_TWO, GROUPS, JOINED)              \
 	X(another_shape, false, .groups = 2, .spelling = INSTANCE, .other_shape = true, .rank = 3, \
 	  .axes = 4, JOINED)                                                                       \
 	X(another_shape_affine, false, .groups = 2, .spelling = BARE, .other_shape = true, AFFINE, \
