@@ -215,6 +215,12 @@ static void is_hard_swish(const struct graph *g)
 	X(nearly_one, false, NULL, gelu_with(g, x, M_SQRT2, 1.0000001, 0.5))                       \
 	X(minus_one, false, NULL, gelu_with(g, x, M_SQRT2, -1, 0.5))                               \
 	X(no_one, false, NULL, gelu_with(g, x, M_SQRT2, 0, 0.5))                                   \
+	X(inner_alone, false, NULL, sum_of(g, x, with(g, OP_add, with(g, OP_mul, x, 0.5), 0.25)))  \
+	X(square_of_inner, false, NULL,                                                            \
+	  sum_of(g, x, part_add(g, with(g, OP_mul, x, 0.5), part_mul(g, x, x))))                   \
+	X(cube_of_inner, false, NULL,                                                              \
+	  sum_of(g, x, part_add(g, with(g, OP_mul, x, 0.5), part_mul(g, part_mul(g, x, x), x))))   \
+	X(sum_as_it_should_be, true, is_gelu, sum_of(g, x, with(g, OP_mul, x, 0.5)))               \
 	X(another_value, false, NULL, with(g, OP_mul, part_mul(g, y, erf_gate(g, x)), 0.5))        \
 	X(another_sum, false, NULL, with(g, OP_mul, part_mul(g, xs, erf_gate(g, x)), 0.5))         \
 	X(squared, false, NULL,                                                                    \
@@ -246,6 +252,13 @@ static void is_hard_swish(const struct graph *g)
 						       root *third))),                             \
 			     1)),                                                                  \
 	       0.5))                                                                               \
+	X(tanh_and_square, false, NULL,                                                            \
+	  gelu_of(g, x, part_add(g, tanh_argument(g, x), with(g, OP_mul, part_mul(g, x, x), 0.1)), \
+		  0))                                                                              \
+	X(tanh_and_constant, false, NULL,                                                          \
+	  gelu_of(g, x, with(g, OP_add, tanh_argument(g, x), 0.1), 0))                             \
+	X(tanh_and_nothing, true, is_tanh_gelu, gelu_of(g, x, tanh_argument(g, x), 0))             \
+	X(plus_constant, true, NULL, gelu_of(g, x, tanh_argument(g, x), 0.1))                      \
 	X(tanh_without_cube, false, NULL,                                                          \
 	  with(g, OP_mul, part_mul(g, x, tanh_gate(g, x, root, 0)), 0.5))                          \
 	X(tanh_another_cube, false, NULL,                                                          \
@@ -291,6 +304,27 @@ static struct node *gelu_with(struct graph *g, struct node *x, double divisor, d
 {
 	struct node *gate = build_unary(g, OP_erf, with(g, OP_div, x, divisor));
 	return with(g, OP_mul, part_mul(g, x, with(g, OP_add, gate, one)), factor);
+}
+
+static struct node *tanh_argument(struct graph *g, struct node *x)
+{
+	struct node *cube = part_mul(g, part_mul(g, x, x), x);
+	return part_add(g, with(g, OP_mul, x, root), with(g, OP_mul, cube, root * third));
+}
+
+/* x/2 (1 + tanh(argument)) + shift */
+static struct node *gelu_of(struct graph *g, struct node *x, struct node *argument, double shift)
+{
+	struct node *gate = with(g, OP_add, build_unary(g, OP_tanh, argument), 1);
+	struct node *y = part_mul(g, with(g, OP_mul, x, 0.5), gate);
+	return shift != 0 ? with(g, OP_add, y, shift) : y;
+}
+
+/* x/2 + factor erf(x / sqrt 2) */
+static struct node *sum_of(struct graph *g, struct node *x, struct node *factor)
+{
+	struct node *inner = build_unary(g, OP_erf, with(g, OP_div, x, M_SQRT2));
+	return part_add(g, with(g, OP_mul, x, 0.5), part_mul(g, factor, inner));
 }
 
 static struct node *limited(struct graph *g, struct node *a, double low, double high)

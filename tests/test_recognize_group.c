@@ -271,6 +271,8 @@ static void expect(const struct graph *g, const struct form *f)
 	  .rank = 4, .axes = 10)                                                                   \
 	X(everything, false, .groups = 1, .split = SPLIT_FOLDED, .spelling = BARE, .rank = 2,      \
 	  .axes = 2)                                                                               \
+	X(another_shape_whole, false, .groups = 2, .split = SPLIT_WHOLE, .spelling = BARE,         \
+	  .other_shape = true, AFFINE, GROUPS)                                                     \
 	X(across_images, false, .groups = 2, .split = SPLIT_ODD, .spelling = BARE, .rank = 2,      \
 	  .axes = 2)                                                                               \
 	X(across_channels, false, .groups = 2, .split = SPLIT_FOUR, .spelling = BARE, .rank = 3,   \
