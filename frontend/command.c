@@ -155,8 +155,11 @@ const struct command commands[] = {
 		 "names of inputs, outputs and nodes and the metadata stay.  All is for one\n"
 		 "opset: the model's own, at least 13, or a later one that an operator needs,\n"
 		 "such as LayerNormalization (17), Gelu (20) or RMSNormalization (23).\n"
-		 "--opset N is the last that may be used, and may be below the model's own;\n"
-		 "elementary operators stand in for later ones.\n"
+		 "--opset N is the last that may be used, and may be below the model's own.\n"
+		 "For later norms the model gets functions of its own, in the domain normc.nn,\n"
+		 "from opset 15 on; for others, and below, elementary operators stand in.  What\n"
+		 "has no other form, such as STFT (17), is refused.  13 is the first: before it\n"
+		 "Softmax, ReduceSum and Squeeze were other operators.\n"
 		 "\n"
 		 "  normc opt resnet50.onnx -o small.onnx\n"
 		 "  normc opt bert.onnx -o bert17.onnx --opset 17 --dim batch=1\n"
@@ -428,6 +431,7 @@ enum normc_status settings_read(struct settings *s, const struct command *comman
 			       .atol = 1e-7,
 			       .limit = command->run == command_check ? 60 : 0,
 			       .seed = 1,
+			       .opset = -1,
 			       .threads = command->run == command_check ? 1 : 0};
 	*help = false;
 	for (; *arguments; arguments++) {

@@ -25,7 +25,8 @@ struct settings {
 	bool interpret, interpret_rewritten;
 	bool profile, json, graph, kernels, quiet;
 	double rtol, atol;
-	double threads, runs, seed, limit, memory, opset; /* whole numbers */
+	double threads, runs, seed, limit, memory; /* whole numbers */
+	double opset; /* likewise; -1: none was given */
 };
 
 struct command {

@@ -93,7 +93,7 @@ static void print_operators(struct compile *c)
 			found = &counts[n++];
 			*found = (struct count){.op_type = s->op_type,
 						.domain = s->domain ? s->domain : "",
-						.norm = is_norm(s->op_type)};
+						.norm = !*s->domain && is_norm(s->op_type)};
 		}
 		found->before++;
 		found->after += left[i] != GONE;

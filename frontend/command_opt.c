@@ -22,10 +22,13 @@ static bool write_file(struct compile *c, const struct job *job, const char *pat
 		       struct export_summary *summary)
 {
 	const struct model *model = c->model->model;
-	int32_t own = export_model_opset(model), cap = (int32_t)job->settings->opset;
-	struct export_request request = {.model = model, .opset = own, .cap = cap};
-	if (!cap)
+	double cap = job->settings->opset;
+	int32_t own = export_model_opset(model);
+	struct export_request request = {.model = model, .opset = own};
+	if (cap < 0)
 		request.cap = own > EXPORT_OPSET_USUAL ? own : EXPORT_OPSET_USUAL;
+	else
+		request.cap = cap > INT32_MAX ? INT32_MAX : (int32_t)cap;
 	FILE *file = fopen(path, "wb");
 	if (!file)
 		return io_failure(c, path);

@@ -102,20 +102,39 @@ static const char *then_affine(struct export *e, const struct layer *l, const ch
 
 /* ---- operators ---- */
 
+/* The function of the model that stands in for an operator that the cap excludes; NULL if that
+ * excludes functions, too. */
+static const char *stand_in(struct export *e, struct layer *l)
+{
+	enum normc_elem elem = l->type->elem;
+	const char *in[3] = {export_in(e, 0)};
+	bool centred = l->attr->centre == NORM_CENTRE_MEAN;
+	if (!export_allows(e, EXPORT_OPSET_FUNCTIONS))
+		return NULL;
+	in[1] = l->gamma ? export_value(e, l->gamma) : export_number(e, elem, 1);
+	l->gamma = NULL;
+	if (centred) {
+		in[2] = l->beta ? export_value(e, l->beta) : export_number(e, elem, 0);
+		l->beta = NULL;
+	}
+	return then_affine(e, l, export_norm_call(e, l->attr, l->type->rank, in));
+}
+
 /* LayerNormalization or RMSNormalization; NULL if it does not say it. */
 static const char *trailing(struct export *e, struct layer *l)
 {
 	bool centred = l->attr->centre == NORM_CENTRE_MEAN;
 	int32_t range[2] = {l->first, l->type->rank};
 	enum normc_elem elem = l->type->elem;
-	const char *x = export_in(e, 0), *gamma, *beta = NULL;
+	const char *x, *gamma, *beta = NULL;
 	if (l->first < 0 || elem == NORMC_F64) /* whose statistics would be kept in f32 */
 		return NULL;
 	bool fits = l->gamma && takes(e, l, l->gamma, range[0], range[1]);
 	if (!fits && !takes(e, l, NULL, range[0], range[1]))
 		return NULL;
 	if (!export_allows(e, centred ? 17 : 23))
-		return NULL;
+		return stand_in(e, l);
+	x = export_in(e, 0);
 	gamma = parameter(e, l, fits ? l->gamma : NULL, range, 1);
 	l->gamma = fits ? NULL : l->gamma;
 	if (centred && !l->gamma && l->beta && takes(e, l, l->beta, range[0], range[1])) {
@@ -132,23 +151,35 @@ static const char *trailing(struct export *e, struct layer *l)
 	return then_affine(e, l, export_result(e, n));
 }
 
-/* InstanceNormalization: statistics for each image and channel, parameters for each channel. */
+/* Whether a norm of all but the first two axes is better written as LayerNormalization. */
+static bool is_layer(struct export *e, const struct layer *l)
+{
+	int32_t rank = l->type->rank;
+	return rank < 4 || l->type->elem != NORMC_F32 ||
+	       (l->gamma && takes(e, l, l->gamma, 2, rank));
+}
+
+/* InstanceNormalization: statistics for each image and channel, parameters for each channel; those
+ * of other shapes, such as groups of channels have them, follow. */
 static const char *instance(struct export *e, struct layer *l)
 {
 	const int32_t range[2] = {1, 2};
-	bool shapeless = !l->gamma && !l->beta && l->type->rank < 4; /* more likely a LayerNorm */
-	if (l->first != 2 || l->attr->centre != NORM_CENTRE_MEAN || shapeless ||
-	    !takes(e, l, l->gamma, 1, 2) || !takes(e, l, l->beta, 1, 2))
+	if (l->first != 2 || l->attr->centre != NORM_CENTRE_MEAN)
+		return NULL;
+	bool fits = takes(e, l, l->gamma, 1, 2) && takes(e, l, l->beta, 1, 2);
+	bool bare = !l->gamma && !l->beta;
+	if (((bare || !fits) && is_layer(e, l)) || (!fits && !takes(e, l, NULL, 1, 2)))
 		return NULL;
 	const char *x = export_in(e, 0);
-	const char *gamma = parameter(e, l, l->gamma, range, 1);
-	const char *beta = parameter(e, l, l->beta, range, 0);
+	const char *gamma = parameter(e, l, fits ? l->gamma : NULL, range, 1);
+	const char *beta = parameter(e, l, fits ? l->beta : NULL, range, 0);
 	Onnx__NodeProto *n = export_begin(e, "InstanceNormalization");
 	export_operand(e, n, x);
 	export_operand(e, n, gamma);
 	export_operand(e, n, beta);
 	export_float(e, n, "epsilon", l->attr->epsilon);
-	return export_result(e, n);
+	const char *value = export_result(e, n);
+	return fits ? value : then_affine(e, l, value);
 }
 
 /* BatchNormalization: everything is given for each channel. */

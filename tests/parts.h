@@ -43,6 +43,11 @@ static inline struct node *part_input(struct graph *g, const char *name, struct 
 	return graph_input(g, name, &t);
 }
 
+static inline struct node *part_number(struct graph *g, double value)
+{
+	return build_number(g, NORMC_F32, value);
+}
+
 static inline struct node *part_add(struct graph *g, struct node *a, struct node *b)
 {
 	return build_binary(g, OP_add, a, b);

@@ -26,21 +26,10 @@ static const struct sample empty_gather = {
 /* How a run of y = text(x: f32[rows,4]) ends; x lies against a guard page. */
 static enum normc_status status_of(struct bench *b, const char *text, int64_t rows)
 {
-	struct normc_program *program = compiled_program(parsed(b, text), &(struct compile_how){0});
-	struct normc_session_options options = {.size = sizeof options, .threads = 1};
-	struct normc_session *session = NULL;
 	struct guarded memory = guarded_new((size_t)rows * 16);
-	struct normc_tensor in = {memory.data, NORMC_F32, 2, {rows, 4}}, out = {0};
-	struct normc_error error;
+	struct normc_tensor in = {memory.data, NORMC_F32, 2, {rows, 4}};
 	float y[64];
-	assert_int_equal(normc_session_new(&session, program, &options, &error), NORMC_OK);
-	if (normc_session_bind(session, &in, &out, &error))
-		fail_msg("%s", error.text);
-	out.data = y;
-	enum normc_status status = normc_run(session, &in, &out, &error);
-	assert_true(!status || *error.text);
-	normc_session_free(session);
-	normc_program_free(program);
+	enum normc_status status = status_of_run(b, text, 1, &in, y);
 	guarded_free(&memory);
 	return status;
 }
