@@ -274,6 +274,8 @@ static void is_hard_swish(const struct graph *g)
 	       0.5))                                                                               \
 	X(silu_rising, false, NULL,                                                                \
 	  build_binary(g, OP_div, x, with(g, OP_add, build_unary(g, OP_exp, x), 1)))               \
+	X(silu_rising_half, false, NULL,                                                           \
+	  build_binary(g, OP_div, x, with(g, OP_add, power_of_e(g, x, 0.5), 1)))                   \
 	X(silu_two, false, NULL,                                                                   \
 	  build_binary(g, OP_div, x, with(g, OP_add, power_of_e(g, x, -1), 2)))                    \
 	X(silu_of_others, false, NULL,                                                             \
