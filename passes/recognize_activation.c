@@ -285,8 +285,7 @@ static bool is_limited(struct graph *g, const struct node *n, struct node **a, s
 {
 	bool upper = n->op == OP_min;
 	return recognize_with(g, n, n->op, a, upper ? high : low) &&
-	       recognize_with(g, *a, upper ? OP_max : OP_min, a, upper ? low : high) &&
-	       low->value <= high->value;
+	       recognize_with(g, *a, upper ? OP_max : OP_min, a, upper ? low : high);
 }
 
 /* k x min(max(a x + b, 0), high) with k high = 1, k a = 1/6 and k b = 1/2, as
