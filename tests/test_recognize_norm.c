@@ -16,13 +16,14 @@ enum place {
 
 /* How d, its deviation s and gamma g are put together. */
 enum quotient {
-	OVER,		 /* d / s, then * g */
-	TIMES_INVERSE,	 /* d * (1 / s), then * g */
-	INVERSE_TIMES,	 /* (1 / s) * d, then * g */
-	TIMES_QUOTIENT,	 /* d * (g / s) */
-	PRODUCT_OVER,	 /* (g * d) / s */
-	PRODUCT_INVERSE, /* (g * d) * (1 / s) */
-	EXPANDED	 /* x * k + (b - mean * k) with k = g * (1 / s) */
+	OVER,		  /* d / s, then * g */
+	TIMES_INVERSE,	  /* d * (1 / s), then * g */
+	INVERSE_TIMES,	  /* (1 / s) * d, then * g */
+	TIMES_QUOTIENT,	  /* d * (g / s) */
+	PRODUCT_OVER,	  /* (g * d) / s */
+	PRODUCT_INVERSE,  /* (g * d) * (1 / s) */
+	PRODUCT_QUOTIENT, /* (g * d) * (h / s): two constants */
+	EXPANDED	  /* x * k + (b - mean * k) with k = g * (1 / s) */
 };
 
 enum parameter { PARAMETER_NONE, ONE_NUMBER, FEATURES, CHANNEL, BATCH };
@@ -203,6 +204,9 @@ static struct node *put_together(struct writer *w, struct node *d, struct node *
 		return part_mul(g, d, build_binary(g, OP_div, gamma, s));
 	case PRODUCT_OVER:
 		return build_binary(g, OP_div, part_mul(g, gamma, d), s);
+	case PRODUCT_QUOTIENT:
+		return part_mul(g, part_mul(g, gamma, d),
+				build_binary(g, OP_div, parameter(w, FEATURES), s));
 	case PRODUCT_INVERSE:
 		return part_mul(g, part_mul(g, gamma, d), inverse);
 	default:
@@ -404,6 +408,8 @@ static void expect(const struct graph *g, const struct form *f, bool fires)
 	X(ceiling_inside, false, ROW, .place = PLACE_FLOOR_INSIDE, .fault = FAULT_CEILING)         \
 	X(floor_inside_in_f64, false, ROW, .wide = true, .place = PLACE_FLOOR_INSIDE)              \
 	X(clipped, false, ROW, .place = PLACE_FLOOR, .fault = FAULT_CLIPPED)                       \
+	X(two_constants, false, ROW, .place = PLACE_FLOOR, .gamma = FEATURES,                      \
+	  .quotient = PRODUCT_QUOTIENT)                                                            \
 	X(other_value, false, ROW, .place = PLACE_FLOOR, .fault = FAULT_OTHER_VALUE)               \
 	X(other_value_scaled, false, ROW, .place = PLACE_FLOOR, .gamma = ONE_NUMBER,               \
 	  .quotient = TIMES_QUOTIENT, .fault = FAULT_OTHER_VALUE)                                  \
