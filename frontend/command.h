@@ -15,6 +15,9 @@ struct list {
 /* What the options say; fields of other commands keep their defaults. */
 struct settings {
 	struct list paths, inputs, dims;
+	struct named_path *used; /* every path above and below, in the order given */
+	int32_t n_used;
+	uint64_t given; /* which options, as bits */
 	const char *output, *output_dir;
 	const char *cpu, *target, *weights, *symbol;
 	const char *passes, *dump_after;
@@ -55,9 +58,17 @@ enum normc_status settings_read(struct settings *s, const struct command *comman
 void settings_free(struct settings *s);
 void command_help(const struct command *command);
 
+/* ---- command_say.c ---- */
+
 /* Says what is wrong on stderr; returns the status. */
 enum normc_status complain(enum normc_status status, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
+/* Prints; control characters are shown as "\x0a", but for a newline that ends `format`. */
+void say(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* For a command that writes `-o OUT`: says if there is none, and then also if there is no model. */
+enum normc_status need_output(const struct settings *settings, const char *example);
+/* Whether a path ends so, with something before it. */
+bool path_ends(const char *path, const char *suffix);
 /* A sink for diagnostics that writes to stderr, and a writer to stdout. */
 void print_diagnostic(void *user, const char *severity, const char *line);
 void print_text(void *user, const char *text);
@@ -99,7 +110,6 @@ struct normc_options settings_options(const struct settings *s);
 /* Options of passes and where messages go. */
 void settings_apply(const struct settings *s, struct compile *c, bool silent);
 
-bool path_is_library(const char *path);
 /* Opens MODEL.onnx or MODEL.so.  With `folder` NULL an ONNX file is compiled in a child process,
  * with messages on stderr; else in this process, silently, and the caller removes the folder, also
  * after a crash.  Fills `error`.  Close the runner also after a failure. */
@@ -117,8 +127,6 @@ void runner_close(struct runner *r);
 bool remarks_write(struct compile *c, const struct settings *settings);
 /* What a rewrite does, or why it is right; NULL: its table does not say. */
 const char *rule_help(const char *rule);
-/* Both are there, and the same. */
-bool is_same_file(const char *a, const char *b);
 
 /* ---- command_interpret.c ---- */
 

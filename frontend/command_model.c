@@ -28,6 +28,8 @@ void settings_apply(const struct settings *s, struct compile *c, bool silent)
 	c->passes.verify = s->verify;
 	c->passes.time = s->time_passes;
 	c->passes.put = print_text;
+	c->paths = s->used;
+	c->n_paths = (size_t)s->n_used;
 	if (!silent)
 		c->diag.sink = print_diagnostic;
 }
@@ -101,10 +103,19 @@ static enum normc_status compile_here(struct runner *r, struct job *job)
 	return status ? status : folder_load(&r->program, job->folder, job->error);
 }
 
-bool path_is_library(const char *path)
+/* Options that are of no use for what is compiled already. */
+static enum normc_status check_library(const struct settings *s, const char *path)
 {
-	size_t n = strlen(path);
-	return n > 3 && !strcmp(path + n - 3, ".so");
+	if (s->interpret || s->interpret_rewritten)
+		return complain(NORMC_USAGE,
+				"'%s' is compiled already: the interpreter takes the ONNX file",
+				path);
+	if (s->cpu || s->passes || s->dump_after)
+		return complain(NORMC_USAGE,
+				"'%s' is compiled already: give --cpu, --passes and --dump-after "
+				"to `normc compile`",
+				path);
+	return NORMC_OK;
 }
 
 enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path,
@@ -116,18 +127,16 @@ enum normc_status runner_open(struct runner *r, const struct settings *s, const 
 			  .silent = folder,
 			  .folder = folder};
 	struct normc_session_options options = {sizeof options, (int32_t)s->threads, s->profile};
-	enum normc_status status;
+	bool library = path_ends(path, ".so");
+	enum normc_status status = library ? check_library(s, path) : NORMC_OK;
 
 	memset(r, 0, sizeof *r);
 	memset(error, 0, sizeof *error);
+	if (status)
+		return status;
 	if (s->interpret || s->interpret_rewritten)
 		return interpreter_open(r, s, path, job.silent, error);
-	if (path_is_library(path) && (s->cpu || s->passes || s->dump_after))
-		return complain(NORMC_USAGE,
-				"'%s' is compiled already: give --cpu, --passes and --dump-after "
-				"to `normc compile`",
-				path);
-	if (path_is_library(path))
+	if (library)
 		status = normc_program_open(&r->program, path, error);
 	else
 		status = folder ? compile_here(r, &job) : compile_in_child(r, &job);

@@ -142,13 +142,12 @@ static bool pipeline(struct run *r)
 	       step(r, PASS_simplify) &&
 	       step(r, PASS_fold_norm) && /* after sink, so that products and affine maps are
 					     neighbours */
-	       step(r, PASS_given) &&	  /* what no product took */
-	       step(r, PASS_simplify) &&
-	       step(r, PASS_threshold) && step(r, PASS_cancel) &&
+	       step(r, PASS_simplify) && step(r, PASS_cancel) &&
 	       step(r, PASS_merge) && /* scales and biases between products are gone */
 	       step(r, PASS_hadamard) &&
 	       step(r, PASS_recentre) && /* scales of branches are in their weights by now */
-	       step(r, PASS_absorb) &&
+	       step(r, PASS_absorb) && step(r, PASS_given) && /* what no product took */
+	       step(r, PASS_threshold) &&		      /* which reads what that leaves */
 	       step(r, PASS_simplify) && /* shifts join the biases behind their products */
 	       step(r, PASS_clean);
 }

@@ -73,6 +73,39 @@ struct node *numbers_unary(struct graph *g, enum op op, struct node *a)
 	return weights_now(g, build_unary(g, op, a));
 }
 
+struct node *numbers_picked(struct graph *g, const struct node *a, const struct node *b,
+			    const int64_t *index, int64_t n)
+{
+	struct arena *arena = g->context->arena;
+	struct type t = type_of_numbers(g, n);
+	const struct node *from[2] = {a, b};
+	const uint64_t *of[2] = {constant_residues(g, a), b ? constant_residues(g, b) : NULL};
+	double *x = arena_new(arena, double, (size_t)n + 1);
+	uint64_t *residue = of[0] ? arena_new(arena, uint64_t, (size_t)n + 1) : NULL;
+	int64_t first = numbers_count(a);
+	for (int64_t i = 0; i < n; i++) {
+		int k = index[i] >= first;
+		x[i] = numbers_values(from[k])[index[i] - k * first];
+		if (residue)
+			residue[i] = of[k][index[i] - k * first];
+	}
+	return build_exact(g, &t, x, residue);
+}
+
+bool numbers_agree(struct graph *g, const struct node *a, const struct node *b)
+{
+	int64_t n = numbers_count(a);
+	if (a == b)
+		return true;
+	if (numbers_count(b) != n)
+		return false;
+	const uint64_t *ra = constant_residues(g, a), *rb = constant_residues(g, b);
+	for (int64_t i = 0; i < n; i++)
+		if (numbers_values(a)[i] != numbers_values(b)[i] || (ra && ra[i] != rb[i]))
+			return false;
+	return true;
+}
+
 bool numbers_are(const struct node *numbers, double value)
 {
 	double all;

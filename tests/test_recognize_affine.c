@@ -3,7 +3,7 @@
  * Chains of constants in any order join the product beside them, and nothing is left of them; in
  * near misses something must stay.
  */
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { CHANNELS = 6 };
 
@@ -205,16 +205,19 @@ static void expect(const struct graph *g, const struct form *f)
 	X(before_linear, "absorb", true, .before = true, .layer = LINEAR, .root = TIMES_POWER)     \
 	X(before_linear_unified, "absorb", true, .before = true, .layer = LINEAR,                  \
 	  .centre = CENTRE_NONE, .gamma = WITH_ROOT)                                               \
+	X(before_groups, "absorb", true, .before = true, .layer = CONV_GROUPED, .gamma = BEFORE)   \
+	X(before_conv_without_gamma, "absorb", true, .before = true, .layer = CONV,                \
+	  .gamma = GAMMA_NONE)                                                                     \
 	/* near misses */                                                                          \
 	X(scale_of_pixels, "fold_norm", false, .layer = CONV, .fault = FAULT_PIXELS,               \
 	  .root = TIMES_INVERSE, .no_beta = true, .left = 1)                                       \
 	X(shift_of_images, "fold_norm", true, .layer = CONV, .fault = FAULT_IMAGES, .left = 1)     \
-	X(computed_variance, "fold_norm", false, .layer = CONV, .fault = FAULT_COMPUTED,           \
-	  .left = 4)                                                                               \
+	X(computed_variance, "fold_norm", true, .layer = CONV, .fault = FAULT_COMPUTED, .left = 3) \
 	X(read_twice, "fold_norm", false, .layer = CONV, .fault = FAULT_READ, .left = 2)           \
 	X(activation_between, "fold_norm", true, .layer = CONV, .fault = FAULT_ACTIVATION,         \
 	  .left = 2)                                                                               \
-	X(before_padding, "absorb", false, .before = true, .layer = CONV_PADDED, .left = 3)        \
+	/* the bias at the border is another: a sum with a constant of its own */                  \
+	X(before_padding, "absorb", true, .before = true, .layer = CONV_PADDED, .left = 1)         \
 	X(before_conv_computed, "absorb", true, .before = true, .layer = CONV,                     \
 	  .fault = FAULT_COMPUTED, .left = 3)                                                      \
 	X(before_conv_pixels, "absorb", true, .before = true, .layer = CONV,                       \
@@ -323,5 +326,6 @@ static const struct rewrite_case cases[] = {
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("recognize_affine", cases);
+	return RUN_REWRITE_CASES("recognize_affine", cases) |
+	       RUN_ALGEBRA_CASES("recognize_affine_algebra", cases);
 }
