@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pass.h"
+#include "substitute.h"
 
 enum {
 	COMPILE = 1,
@@ -83,6 +84,8 @@ static const struct option options[] = {
 		 "draw the graph before and after the rewrites, with the remarks"},
 		{"passes", 0, "-NAME,+NAME,...", MODEL | CHECK, TEXT, FIELD(passes),
 		 "leave passes out, or add one that runs on request (listed below)"},
+		{"calibrate", 0, "FILE.npz", MODEL, READ, FIELD(calibrate),
+		 "data for passes that replace norms and change results: an array for each input"},
 		{"remarks", 0, "FILE.json", COMPILE | INSPECT, MAYBE, FIELD(remarks),
 		 "tell each rewrite that was done, and each that was not and why"},
 		{"dump-after", 0, "PASS", MODEL, TEXT, FIELD(dump_after),
@@ -182,6 +185,9 @@ const struct command commands[] = {
 		 "             round are left to the float lane\n"
 		 "\n"
 		 "Inputs are made up, but for those that --input gives.\n"
+		 "A pass that replaces norms (--calibrate) changes the results on purpose: the\n"
+		 "reference is then the model with the norms replaced, and how far the outputs\n"
+		 "moved on the data is printed before.\n"
 		 "Prints a line for each lane, output and kind of input; exits with 1 if\n"
 		 "one failed.  `not applicable` means that nothing was checked, and why.\n"
 		 "\n"
@@ -206,7 +212,7 @@ static void print_passes(FILE *file)
 	struct pass_description d;
 	fputs("\nPasses (+: only on request; =: always):\n", file);
 	for (uint32_t i = 0; pass_describe(i, &d); i++)
-		fprintf(file, "  %c%-12s %s\n",
+		fprintf(file, "  %c%-16s %s\n",
 			d.asked	   ? '+'
 			: d.always ? '='
 				   : ' ',
@@ -499,4 +505,7 @@ void settings_free(struct settings *s)
 	free(s->paths.item);
 	free(s->inputs.item);
 	free(s->dims.item);
+	for (uint32_t i = 0; i < s->n_samples; i++)
+		free((void *)(uintptr_t)s->samples[i].x);
+	free(s->samples);
 }

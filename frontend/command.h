@@ -23,6 +23,9 @@ struct settings {
 	const char *passes, *dump_after;
 	const char *remarks; /* a file's path; "": to be printed; NULL: none */
 	const char *report;
+	const char *calibrate;
+	struct norm_sample *samples; /* from --calibrate */
+	uint32_t n_samples;
 	const char *html;
 	bool verify, time_passes;
 	bool interpret, interpret_rewritten;
@@ -115,11 +118,23 @@ void settings_apply(const struct settings *s, struct compile *c, bool silent);
  * after a crash.  Fills `error`.  Close the runner also after a failure. */
 enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path,
 			      const char *folder, struct normc_error *error);
+/* Opens what artefact_loadable wrote into a folder. */
+enum normc_status runner_load(struct runner *r, const struct settings *s, const char *folder,
+			      struct normc_error *error);
 /* Runs on in[0..n_inputs); out[i].data comes from malloc and is the caller's, also after a failure
  * (then maybe NULL). */
 enum normc_status runner_run(struct runner *r, const struct normc_tensor *in,
 			     struct normc_tensor *out, struct normc_error *error);
 void runner_close(struct runner *r);
+
+/* ---- command_calibrate.c ---- */
+
+/* Measures the model if a pass wants that: prints how far the outputs move, and puts samples into
+ * the settings.  Complains if --calibrate is missing or of no use. */
+enum normc_status calibrate(struct settings *settings);
+/* In a guarded step, after importing: takes the graph behind the substitution, if there is one, for
+ * the imported one, and the substitution off the list. */
+bool calibrate_reference(struct compile *c);
 
 /* ---- command_remarks.c ---- */
 

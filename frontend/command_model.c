@@ -28,6 +28,8 @@ void settings_apply(const struct settings *s, struct compile *c, bool silent)
 	c->passes.verify = s->verify;
 	c->passes.time = s->time_passes;
 	c->passes.put = print_text;
+	c->passes.samples = s->samples;
+	c->passes.n_samples = s->n_samples;
 	c->paths = s->used;
 	c->n_paths = (size_t)s->n_used;
 	if (!silent)
@@ -118,6 +120,24 @@ static enum normc_status check_library(const struct settings *s, const char *pat
 	return NORMC_OK;
 }
 
+/* With the program there. */
+static enum normc_status start(struct runner *r, const struct settings *s,
+			       struct normc_error *error)
+{
+	struct normc_session_options options = {sizeof options, (int32_t)s->threads, s->profile};
+	r->inputs = normc_program_inputs(r->program, &r->n_inputs);
+	r->outputs = normc_program_outputs(r->program, &r->n_outputs);
+	return normc_session_new(&r->session, r->program, &options, error);
+}
+
+enum normc_status runner_load(struct runner *r, const struct settings *s, const char *folder,
+			      struct normc_error *error)
+{
+	memset(r, 0, sizeof *r);
+	enum normc_status status = folder_load(&r->program, folder, error);
+	return status ? status : start(r, s, error);
+}
+
 enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path,
 			      const char *folder, struct normc_error *error)
 {
@@ -126,7 +146,6 @@ enum normc_status runner_open(struct runner *r, const struct settings *s, const 
 			  .error = error,
 			  .silent = folder,
 			  .folder = folder};
-	struct normc_session_options options = {sizeof options, (int32_t)s->threads, s->profile};
 	bool library = path_ends(path, ".so");
 	enum normc_status status = library ? check_library(s, path) : NORMC_OK;
 
@@ -140,11 +159,7 @@ enum normc_status runner_open(struct runner *r, const struct settings *s, const 
 		status = normc_program_open(&r->program, path, error);
 	else
 		status = folder ? compile_here(r, &job) : compile_in_child(r, &job);
-	if (status)
-		return status;
-	r->inputs = normc_program_inputs(r->program, &r->n_inputs);
-	r->outputs = normc_program_outputs(r->program, &r->n_outputs);
-	return normc_session_new(&r->session, r->program, &options, error);
+	return status ? status : start(r, s, error);
 }
 
 /* Memory for every output. */

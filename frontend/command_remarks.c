@@ -22,8 +22,9 @@ static void print_remark(const struct compile *c, const struct remark *r)
 {
 	char place[400];
 	diag_place(&c->diag, r->loc, place, sizeof place);
+	const char *text = r->missed ? r->missed : r->note ? r->note : rule_help(r->rule);
 	say(stdout, "%s %s: %s: %s\n", r->missed ? "missed" : "done  ", r->rule,
-	    *place ? place : "the model", r->missed ? r->missed : rule_help(r->rule));
+	    *place ? place : "the model", text);
 }
 
 static void add_text(cJSON *to, const char *name, const char *text)
@@ -39,6 +40,7 @@ static cJSON *remark_json(const struct compile *c, const struct remark *r)
 	cJSON_AddBoolToObject(to, "fired", !r->missed);
 	add_text(to, "does", rule_help(r->rule));
 	add_text(to, "missed", r->missed);
+	add_text(to, "note", r->note);
 	if (r->loc.source && r->loc.source < c->diag.n_sources) {
 		const struct source *s = &c->diag.sources[r->loc.source];
 		cJSON *node = cJSON_AddObjectToObject(to, "node");

@@ -285,6 +285,8 @@ static bool import_both(struct compile *c, void *user)
 		return false;
 	if (v->other)
 		return true;
+	if (!calibrate_reference(c))
+		return false;
 	c->context.exact = is_small(c->imported);
 	if (!compile_to(c, STAGE_OPTIMISED))
 		return false;

@@ -255,6 +255,16 @@ static void is_hard_swish(const struct graph *g)
 	X(tanh_and_square, false, NULL,                                                            \
 	  gelu_of(g, x, part_add(g, tanh_argument(g, x), with(g, OP_mul, part_mul(g, x, x), 0.1)), \
 		  0))                                                                              \
+	X(tanh_and_fourth_power, false, NULL,                                                      \
+	  gelu_of(g, x,                                                                            \
+		  part_add(g, tanh_argument(g, x),                                                 \
+			   with(g, OP_mul, part_mul(g, part_mul(g, x, x), part_mul(g, x, x)),      \
+				0.1)),                                                             \
+		  0))                                                                              \
+	X(hard_swish_below, false, NULL,                                                           \
+	  with(g, OP_div,                                                                          \
+	       part_mul(g, x, limited(g, with(g, OP_sub, build_unary(g, OP_neg, x), 3), 0, -6)),   \
+	       -6))                                                                                \
 	X(tanh_and_constant, false, NULL,                                                          \
 	  gelu_of(g, x, with(g, OP_add, tanh_argument(g, x), 0.1), 0))                             \
 	X(tanh_and_nothing, true, is_tanh_gelu, gelu_of(g, x, tanh_argument(g, x), 0))             \
