@@ -190,6 +190,7 @@ static bool pipeline(struct run *r)
 	       substitute(r) && step(r, PASS_absorb) &&
 	       step(r, PASS_given) &&	  /* what no product took */
 	       step(r, PASS_threshold) && /* which reads what that leaves */
+	       step(r, PASS_gauge) &&	  /* what no product alone can take */
 	       step(r, PASS_simplify) &&  /* shifts join the biases behind their products */
 	       step(r, PASS_clean);
 }
