@@ -119,7 +119,8 @@ struct verify_chain {
 bool verify_rewrites(struct verify_report *r, struct verify_chain *chain);
 
 /* Whether all constants and all irrational functions of `after` are in `before` too, so that no
- * constant was computed and no function exchanged. */
+ * constant was computed and no function exchanged; and no rounded 1/n, of which a mean may have
+ * been made, has gone. */
 bool verify_same_material(const struct graph *before, const struct graph *after);
 
 /* Multiplications in matrix products and convolutions. */

@@ -236,22 +236,48 @@ static bool same_constant(const struct node *a, const struct node *b)
 	return x->bytes == y->bytes && !memcmp(x->p, y->p, x->bytes);
 }
 
-/* 0, 1 or -1 everywhere: what rules put in by themselves. */
-static bool is_neutral(const struct attr_data *a)
+/* The number that all elements are, of f32 or f64; false if they differ. */
+static bool is_number(const struct attr_data *a, double *x)
 {
-	double x = 0;
+	float narrow;
 	if (varies(a) || !a->bytes)
 		return false;
 	if (a->type.elem == NORMC_F32) {
-		float narrow;
 		memcpy(&narrow, a->p, sizeof narrow);
-		x = narrow;
-	} else if (a->type.elem == NORMC_F64) {
-		memcpy(&x, a->p, sizeof x);
-	} else {
-		return false;
+		*x = narrow;
+		return true;
 	}
-	return x == 0 || fabs(x) == 1;
+	if (a->type.elem == NORMC_F64)
+		memcpy(x, a->p, sizeof *x);
+	return a->type.elem == NORMC_F64;
+}
+
+/* 0, 1 or -1 everywhere: what rules put in by themselves. */
+static bool is_neutral(const struct attr_data *a)
+{
+	double x;
+	return is_number(a, &x) && (x == 0 || fabs(x) == 1);
+}
+
+/* Whether x is the number nearest to `wanted`, which is not one itself: `exact` says whether x
+ * would do. */
+static bool is_rounded(enum normc_elem elem, double x, double wanted, bool exact)
+{
+	return !exact && x == elem_round(elem, wanted);
+}
+
+/* The nearest to 1/n, or to the root of n or 1/n, with n a number of elements: a mean, or a root of
+ * one, may have taken its place. */
+static bool is_rounded_count(const struct attr_data *a)
+{
+	enum { MOST = 1 << 20 };
+	double x;
+	if (!is_number(a, &x) || !(x > 0 && x <= MOST && x >= 1.0 / MOST))
+		return false;
+	double inverse = round(1 / x), square = round(x * x), both = round(1 / (x * x));
+	return is_rounded(a->type.elem, x, 1 / inverse, fma(x, inverse, -1) == 0) ||
+	       is_rounded(a->type.elem, x, sqrt(square), fma(x, x, -square) == 0) ||
+	       is_rounded(a->type.elem, x, sqrt(1 / both), fma(x, x * both, -1) == 0);
 }
 
 /* Roots come in several spellings. */
@@ -305,9 +331,12 @@ bool verify_same_material(const struct graph *before, const struct graph *after)
 		if ((constant || is_function(n->op)) && !has_match(&old, n))
 			return false;
 	}
-	for (uint32_t i = 0; i < old.n; i++)
-		if (is_function(old.node[i]->op) && !has_match(&new, old.node[i]))
+	for (uint32_t i = 0; i < old.n; i++) {
+		const struct node *n = old.node[i];
+		bool count = n->op == OP_constant && is_rounded_count(n->attr.data);
+		if ((count || is_function(n->op)) && !has_match(&new, n))
 			return false;
+	}
 	return true;
 }
 

@@ -92,6 +92,8 @@ uint64_t residue_product(uint64_t a, uint64_t b);
 uint64_t residue_inverse(uint64_t a);
 /* An unknown function of a and b. */
 uint64_t residue_unknown(enum op op, uint64_t a, uint64_t b);
+/* The square root of a, which is x in fp64. */
+uint64_t residue_root(uint64_t a, double x);
 uint64_t residue_of_real(double x);
 /* Whether an operation chose between numbers that are nearly equal, but not equal. */
 bool choice_is_close(struct eval *e, const struct node *n, const struct tensor *const *in);

@@ -2,8 +2,9 @@
  *
  * Numbers are m * 2^e and map exactly; sums, products, quotients and what is made of them are
  * exact, so that two formulas that are equal in real arithmetic give equal residues, and two that
- * are not differ but for a chance near 2^-60.  Functions that are not rational (sqrt, exp, ...) are
- * unknown: a hash of the operation and the residue of its argument.  Choices (max, comparisons,
+ * are not differ but for a chance near 2^-60.  Functions that are not rational (exp, erf, ...)
+ * are unknown: a hash of the operation and the residue of its argument; of the square root it is
+ * known that it is a product's where it is its factors'.  Choices (max, comparisons,
  * signs, where) are made by the values in fp64, or by equality of residues.  Constants that a pass
  * has computed and rounded bring the residue of what they stand for (attr_data.residue).
  *
@@ -192,7 +193,6 @@ static bool each(const struct node *n, const struct tensor *const *in, struct te
 
 UNKNOWN(exp)
 UNKNOWN(log)
-UNKNOWN(sqrt)
 UNKNOWN(sin)
 UNKNOWN(cos)
 UNKNOWN(tan)
@@ -218,7 +218,16 @@ EACH(div, residue_product(s->a, residue_inverse(s->b)))
 EACH(max, s->x >= s->y ? s->a : s->b)
 EACH(min, s->x <= s->y ? s->a : s->b)
 
-/* Whole exponents are products; half ones the same of the unknown root. */
+/* As sqrt(a*b) = sqrt(a)*sqrt(b): a power that is a root of a, or of -a.  Not of numbers below 0,
+ * where it would hide a sign. */
+uint64_t residue_root(uint64_t a, double x)
+{
+	return x < 0 ? residue_unknown(OP_sqrt, a, 0) : power(a, (RESIDUE_PRIME + 1) / 4);
+}
+
+EACH(sqrt, residue_root(s->a, s->x))
+
+/* Whole exponents are products; half ones the same of the root. */
 static uint64_t rule_pow(const struct step *s)
 {
 	double size = fabs(s->y);
@@ -226,7 +235,7 @@ static uint64_t rule_pow(const struct step *s)
 	if (size > 64 || 2 * size != floor(2 * size))
 		return residue_unknown(OP_pow, s->a, s->b);
 	if (size != floor(size)) {
-		base = residue_unknown(OP_sqrt, s->a, 0);
+		base = residue_root(s->a, s->x);
 		size *= 2;
 	}
 	base = power(base, (uint64_t)size);

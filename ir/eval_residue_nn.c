@@ -307,9 +307,9 @@ static uint64_t inverse_divisor(const struct attr_norm *a, struct pair v)
 	bool root = a->scale != NORM_SCALE_L1 && a->scale != NORM_SCALE_MAX;
 	if (a->epsilon_place == NORM_EPSILON_INSIDE) {
 		uint64_t sum = residue_sum(v.r, epsilon);
-		return residue_inverse(root ? residue_unknown(OP_sqrt, sum, 0) : sum);
+		return residue_inverse(root ? residue_root(sum, v.x + a->epsilon) : sum);
 	}
-	uint64_t s = root ? residue_unknown(OP_sqrt, v.r, 0) : v.r;
+	uint64_t s = root ? residue_root(v.r, v.x) : v.r;
 	if (a->epsilon_place == NORM_EPSILON_OUTSIDE)
 		return residue_inverse(residue_sum(s, epsilon));
 	return residue_inverse((root ? sqrt(v.x) : v.x) < a->epsilon ? epsilon : s);

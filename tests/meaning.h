@@ -21,7 +21,7 @@ static inline struct tensor meaning_input(struct bench *b, const struct type *ty
 		assert_true(dim_eval(type->dim[i], symbols, &shape.dim[i]));
 	struct tensor t = bench_random(b, type->elem, shape, seed);
 	for (int64_t i = 0; i < t.count && is_float(&t); i++)
-		t.f[i] += m->offset;
+		t.f[i] = elem_round(type->elem, t.f[i] + m->offset);
 	return t;
 }
 

@@ -29,7 +29,7 @@ enum affine { AFFINE_NONE, AFFINE_GAMMA, AFFINE_BETA, AFFINE_BOTH, AFFINE_LEFT, 
 enum fault {
 	FAULT_NONE,
 	FAULT_EXPONENT,	    /* 4 */
-	FAULT_COUNT,	    /* n - 1 */
+	FAULT_COUNT,	    /* n + 1 */
 	FAULT_SQUARE_AXES,  /* the second mean over another axis */
 	FAULT_OTHER_SQUARE, /* of x instead of x - mean(x) */
 	FAULT_OTHER_MEAN,   /* of another value */
@@ -38,7 +38,7 @@ enum fault {
 	FAULT_NO_ROOT,
 	FAULT_EPSILON_VARIES, /* from row to row */
 	FAULT_EPSILON_MINUS,
-	FAULT_TWICE, /* 2 d above */
+	FAULT_SHIFTED, /* d + 2 above */
 	FAULTS
 };
 
@@ -109,7 +109,7 @@ static struct node *variance(struct writer *w, struct node *x, struct node *d)
 		square = build_binary(w->g, OP_pow, of, number(w, 2));
 	else
 		square = build_binary(w->g, OP_mul, of, of);
-	return mean_over(w, square, axes, count - (fault == FAULT_COUNT));
+	return mean_over(w, square, axes, count + (fault == FAULT_COUNT));
 }
 
 static struct node *plus_epsilon(struct writer *w, struct node *v)
@@ -181,8 +181,8 @@ static void spell(struct graph *g, const struct spelling *s)
 	struct node *v = variance(&w, x, d);
 	if (s->fault == FAULT_SWAPPED)
 		d = build_binary(g, OP_sub, mean_over(&w, x, w.axes, set_size(&w)), x);
-	if (s->fault == FAULT_TWICE)
-		d = build_binary(g, OP_mul, d, number(&w, 2));
+	if (s->fault == FAULT_SHIFTED)
+		d = build_binary(g, OP_add, d, number(&w, 2));
 	struct node *y = with_parameters(&w, quotient(&w, d, v));
 	graph_output(g, build_cast(g, y, t.elem), "y");
 }
