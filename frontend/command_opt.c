@@ -49,9 +49,9 @@ static bool optimise(struct compile *c, void *user)
 	if (!write_file(c, job, path, &summary) ||
 	    !file_put_in_place(&c->diag, path, job->settings->output))
 		return false;
-	printf("%s: %u nodes, opset %d (%s: %u nodes, opset %d)\n", job->settings->output,
-	       summary.nodes, summary.opset, job->settings->paths.item[0],
-	       export_model_nodes(model), export_model_opset(model));
+	say(stdout, "%s: %u nodes, opset %d (%s: %u nodes, opset %d)\n", job->settings->output,
+	    summary.nodes, summary.opset, job->settings->paths.item[0], export_model_nodes(model),
+	    export_model_opset(model));
 	return true;
 }
 
@@ -70,12 +70,16 @@ enum normc_status command_opt(const struct settings *settings)
 {
 	struct diag diag = {.file = "normc", .sink = print_diagnostic};
 	char folder[4096] = "";
-	if (!settings->output)
-		return complain(NORMC_USAGE, "no output given: -o OUT.onnx");
+	enum normc_status status = need_output(settings, "OUT.onnx");
+	if (status)
+		return status;
+	if (!path_ends(settings->output, ".onnx"))
+		return complain(NORMC_USAGE, "'%s': the output's name must end in .onnx",
+				settings->output);
 	if (!folder_make(&diag, settings->output, folder, sizeof folder))
 		return diag.status;
-	enum normc_status status = in_child(settings->paths.item[0], opt_job,
-					    &(struct job){.settings = settings, .folder = folder});
+	status = in_child(settings->paths.item[0], opt_job,
+			  &(struct job){.settings = settings, .folder = folder});
 	folder_remove(folder);
 	return status;
 }

@@ -26,6 +26,7 @@ struct context {
 	 * checked at run time. */
 	struct dim_pair {
 		const struct dim *a, *b;
+		struct loc loc; /* of the first node that needs it */
 	} *equal;
 	uint32_t n_equal;
 	/* Constants that passes compute also keep what they stand for (attr_data.residue). */
@@ -33,6 +34,9 @@ struct context {
 	/* Why residues may differ all the same: a rewrite took a rounded constant for the number
 	 * that it stands for. NULL: they may not. */
 	const char *inexact;
+	/* An evaluation with residues has chosen between numbers that are nearly equal
+	 * (eval_choice.c). Nobody but who asks clears it. */
+	bool tie;
 };
 
 struct node {

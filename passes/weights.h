@@ -64,5 +64,7 @@ struct node *weights_summed(struct graph *g, const struct node *w, struct weight
 			    const struct node *t);
 /* w without its means along an axis. */
 struct node *weights_recentred(struct graph *g, const struct node *w, int32_t axis);
+/* w without what stands at the last index of an axis, which becomes zero there. */
+struct node *weights_less_last(struct graph *g, const struct node *w, int32_t axis);
 
 #endif

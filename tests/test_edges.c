@@ -80,6 +80,20 @@ static void test_shared(void **state)
 	normc_program_free(program);
 }
 
+/* A chain as long as that of a model with very many layers needs no deep stack. */
+static void test_long_chain(void **state)
+{
+	struct bench *b = *state;
+	const struct machine machine = {8, 16};
+	struct type t = type_fixed(&b->context, NORMC_F32, 1, (const int64_t[]){4});
+	struct graph *g = graph_new(&b->context, "g");
+	struct node *x = graph_input(g, "x", &t);
+	for (int i = 0; i < 100000; i++)
+		x = graph_node(g, OP_sin, &x, 1, (union attr){0});
+	graph_output(g, x, "y");
+	assert_non_null(program_new(g, &machine));
+}
+
 /* ---- sizes ---- */
 
 static void test_huge(void **state)
@@ -123,6 +137,7 @@ int main(void)
 			SAMPLE(empty_gather),
 			BENCH_TEST(test_from_nothing),
 			BENCH_TEST(test_shared),
+			BENCH_TEST(test_long_chain),
 			BENCH_TEST(test_huge),
 #ifdef __x86_64__
 			SAMPLE(x86_64),

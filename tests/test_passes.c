@@ -117,7 +117,7 @@ static void test_norm_without_product(void **state)
 static void test_norm_lowered_always(void **state)
 {
 	struct bench *b = *state;
-	struct pass_options options = {.verify = true, .list = "-fold_norm,-given"};
+	struct pass_options options = {.verify = true, .list = "-fold_norm,-given,-gauge"};
 	struct node *x = part_input(b->graph, "x", SHAPE(1, 4, 4, 4));
 	graph_output(b->graph, part_batch_norm(b->graph, convolve(b->graph, x)), "y");
 	struct graph *g = passes_run(b->graph, &options);

@@ -173,6 +173,11 @@ def wrong():
     write('unequal', graph([node('Add', ['x', 'z'], ['y'], 'sum')],
                            [value('x', F32, ['N', 3]), value('z', F32, ['M', 3])],
                            [value('y', F32, ['N', 3])]))
+    write('too_short', graph([node('Pad', ['x', 'cut'], ['shorter'], 'cut'),
+                              node('ReduceSum', ['shorter', 'rows'], ['y'], 'sum')],
+                             [value('x', F32, ['N', 3])], [value('y', F32, [1, 3])],
+                             [tensor('cut', numpy.int64([0, 0, -5, 0])),
+                              tensor('rows', numpy.int64([0]))]))
     image, four = [value('x', F32, [1, 3, 8, 8])], [value('y', F32, [None] * 4)]
     write('no_groups', graph([node('Conv', ['x', 'w'], ['y'], 'conv', group=0)], image, four,
                              [tensor('w', numpy.zeros((4, 3, 3, 3), numpy.float32))]))
