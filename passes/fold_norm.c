@@ -246,8 +246,6 @@ static enum affine_stop pass_to(struct fold_norm *f, struct node *n, const struc
 	enum affine_stop stop = affine_backwards(f->f->g, n, &share, k, &one.map);
 	if (stop || affine_is_identity(&one.map))
 		return stop;
-	if (constant_of(n->in[k]))
-		return AFFINE_NEVER;
 	ask(f, n->in[k], one);
 	return AFFINE_PASSES;
 }

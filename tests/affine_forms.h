@@ -389,6 +389,12 @@ static inline struct node *shown(struct graph *g, struct node *x)
 	return x;
 }
 
+/* The product that belongs to a rectifier is another output. */
+static inline struct node *leaky_shown(struct graph *g, struct node *x)
+{
+	return choice(g, x, shown(g, times(g, x, 0.125)));
+}
+
 /* ---- forms with several branches ---- */
 
 static inline struct node *joined_convs(struct graph *g, int32_t axis)
