@@ -153,6 +153,8 @@ static struct node *spectrum_rule(struct graph *to, const struct node *old, stru
 	to->at.via = r->pass->name;
 	const char *missed = check(to, r->near, &f, &phase, map);
 	if (!missed) {
+		to->context->inexact = "roots of squares of Fourier coefficients do not cancel "
+				       "as formulas";
 		n = closed_form(to, &f, &phase, map);
 		n = build_reshape(to, n, old->type.rank, old->type.dim);
 	}
