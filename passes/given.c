@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "affine.h"
+#include "fold.h"
 #include "pass.h"
 
 /* The operands of a norm by name, in the element type that it computes in. */
@@ -35,9 +36,9 @@ static struct node *lower_constant(struct graph *g, const struct node *old, stru
 	if (!norm_as_affine(g, old, in, &scale, &shift))
 		return NULL;
 	if (scale)
-		y = build_binary(g, OP_mul, y, build_cast(g, scale, elem));
+		y = build_binary(g, OP_mul, y, fold_node(g, build_cast(g, scale, elem)));
 	if (shift)
-		y = build_binary(g, OP_add, y, build_cast(g, shift, elem));
+		y = build_binary(g, OP_add, y, fold_node(g, build_cast(g, shift, elem)));
 	return build_cast(g, y, in[0]->type.elem);
 }
 
