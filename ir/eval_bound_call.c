@@ -86,7 +86,8 @@ static void call_dft(const struct node *n, const struct tensor *const *in, struc
 				bound += error_at(x, from) + 0x1p-48 * fabs(x->f[from]);
 			}
 		/* conjugates count again */
-		bound = scale * (half ? 2 : 1) * bound + 2 * bound_unit(out->elem) * fabs(out->f[at]);
+		bound = scale * (half ? 2 : 1) * bound +
+			2 * bound_unit(out->elem) * fabs(out->f[at]);
 		out->bound[at] = bound_settle(out, at, bound);
 	}
 }

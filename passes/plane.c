@@ -159,6 +159,5 @@ struct node *plane_mean(struct graph *g, struct node *n, const struct node *base
 				 : uniform_part(n->in[k], axes);
 	if (n->op == OP_norm)
 		return graph_node(g, OP_norm, in, n->n_in, n->attr);
-	return n->n_in == 1 ? build_unary(g, n->op, in[0])
-			    : build_binary(g, n->op, in[0], in[1]);
+	return n->n_in == 1 ? build_unary(g, n->op, in[0]) : build_binary(g, n->op, in[0], in[1]);
 }

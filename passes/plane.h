@@ -9,7 +9,7 @@
 
 struct plane_map {
 	struct node *base;
-	struct node *sign; /* of s: -1, 0 or 1, with extents 1 along the plane; NULL: 1 everywhere */
+	struct node *sign; /* of s: -1, 0 or 1, extents 1 along the plane; NULL: 1 everywhere */
 	bool has_zero;	   /* s is 0 somewhere */
 };
 

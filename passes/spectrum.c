@@ -56,8 +56,7 @@ static struct node *scaled(struct graph *g, struct node *n, double factor, struc
 {
 	if (weight)
 		n = build_binary(g, OP_mul, n, weight);
-	return factor == 1 ? n
-			   : build_binary(g, OP_mul, n, build_number(g, n->type.elem, factor));
+	return factor == 1 ? n : build_binary(g, OP_mul, n, build_number(g, n->type.elem, factor));
 }
 
 static struct node *plus(struct graph *g, struct node *a, struct node *b)

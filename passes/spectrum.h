@@ -3,7 +3,8 @@
  * F(v) is the transform of v along some of its axes (a plane), |F| and F/|F| its amplitude and
  * phase, by coefficient.  A fact says that each element of a value is
  *
- *	factor * sum of weight_j |F(v_j)| * |F(magnitude)| / |F(divisor)| * part of F(phase)/|F(phase)|
+ *	factor * sum of weight_j |F(v_j)| * |F(magnitude)| / |F(divisor)|
+ *	       * part of F(phase) / |F(phase)|
  *
  * where what is absent counts as 1, or a square, an angle or a transform back of such a thing.
  * Facts hold in real arithmetic.
@@ -17,8 +18,8 @@ enum { MOST_AMPLITUDES = 4 };
 
 enum spectrum_kind {
 	SPECTRUM_POLAR,
-	SPECTRUM_SQUARE, /* (factor * part of F(magnitude))^2; PART_NONE: |F|^2 */
-	SPECTRUM_ANGLE,	 /* of F(phase) */
+	SPECTRUM_SQUARE,  /* (factor * part of F(magnitude))^2; PART_NONE: |F|^2 */
+	SPECTRUM_ANGLE,	  /* of F(phase) */
 	SPECTRUM_DIVISOR, /* |F(magnitude)| with another number in place of 0 */
 	SPECTRUM_SIGNAL	  /* transformed back along the axes that are not in `left` */
 };

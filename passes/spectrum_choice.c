@@ -1,5 +1,5 @@
-/* Facts of spectra through choices: clamps, numbers in place of 0 or NaN, and the angle of a complex
- * number, which ONNX has no operator for:
+/* Facts of spectra through choices: clamps, numbers in place of 0 or NaN, and the angle of a
+ * complex number, which ONNX has no operator for:
  *
  *	near = atan(im / re);  angle = re < 0 ? (im > 0 ? near + pi : near - pi) : near
  */
@@ -49,46 +49,71 @@ static struct spectrum *clamp(const struct spectra *s, const struct node *n)
 
 /* ---- numbers in place of 0 and NaN ---- */
 
-/* The amplitude that is 0 where c holds; NULL if c says something else. */
-static const struct spectrum *zero_amplitude(const struct spectra *s, const struct node *c)
+/* n as: where the amplitude is 0, or the value is NaN, a guard instead of the value. */
+struct guarded {
+	const struct node *guard, *value;
+	const struct spectrum *zero; /* the amplitude; NULL: it is about NaN */
+};
+
+/* The amplitude that the comparison of operand k with 0 is about. */
+static const struct spectrum *amplitude_at(const struct spectra *s, const struct node *c, int k)
 {
-	for (int k = 0; (c->op == OP_eq || c->op == OP_le) && k < 2; k++) {
-		const struct spectrum *f = spectrum_fact(s, c->in[k]);
-		bool square = f && f->kind == SPECTRUM_SQUARE && f->part == PART_NONE;
-		if (is_number(c->in[1 - k], 0) && (c->op == OP_eq || k == 0) &&
-		    (square || spectrum_is_plain(f, PART_NONE)) && !f->clamped && f->factor > 0)
-			return f;
-	}
-	return NULL;
+	const struct spectrum *f = spectrum_fact(s, c->in[k]);
+	bool square = f && f->kind == SPECTRUM_SQUARE && f->part == PART_NONE;
+	bool known = square || spectrum_is_plain(f, PART_NONE);
+	return known && is_number(c->in[1 - k], 0) && !f->clamped && f->factor > 0 ? f : NULL;
 }
 
-/* F/|F| with the parts of 1 in place of NaN, or an angle with 0. */
-static bool is_guarded_phase(const struct spectrum *x, const struct node *guard)
+static bool is_guarded(const struct spectra *s, const struct node *n, struct guarded *g)
 {
-	if (x->kind == SPECTRUM_ANGLE)
-		return is_number(guard, 0);
-	return x->kind == SPECTRUM_POLAR && !x->n_sum && !x->magnitude && !x->divisor &&
-	       x->factor == 1 &&
-	       ((x->part == PART_REAL && is_number(guard, 1)) ||
-		(x->part == PART_IMAGINARY && is_number(guard, 0)));
+	const struct node *c = n->in[0];
+	while (c->op == OP_broadcast) /* to both parts */
+		c = c->in[0];
+	*g = (struct guarded){n->in[1], n->in[2], NULL};
+	switch (c->op) {
+	case OP_isnan:
+		return c->in[0] == n->in[2];
+	case OP_eq:
+		g->zero = amplitude_at(s, c, 0);
+		g->zero = g->zero ? g->zero : amplitude_at(s, c, 1);
+		return g->zero;
+	case OP_le:
+		g->zero = amplitude_at(s, c, 0);
+		return g->zero;
+	case OP_lt: /* 0 < |F|: the other way round */
+		*g = (struct guarded){n->in[2], n->in[1], amplitude_at(s, c, 1)};
+		return g->zero;
+	default:
+		return false;
+	}
+}
+
+/* F/|F| with the parts of 1, or with 0, instead; or an angle with 0. */
+static bool guarded_phase(const struct spectrum *x, const struct node *guard,
+			  enum phase_at_zero *at_zero)
+{
+	bool zero = is_number(guard, 0);
+	bool part = x->kind == SPECTRUM_POLAR && !x->n_sum && !x->magnitude && !x->divisor &&
+		    x->factor == 1;
+	*at_zero = zero && part && x->part != PART_IMAGINARY ? PHASE_ZERO : PHASE_ONE;
+	if (part && x->part == PART_REAL && is_number(guard, 1))
+		return true;
+	return (x->kind == SPECTRUM_ANGLE || (part && x->part != PART_NONE)) && zero;
 }
 
 static struct spectrum *guarded(const struct spectra *s, const struct node *n)
 {
-	const struct node *c = n->in[0];
-	const struct spectrum *x = spectrum_fact(s, n->in[2]), *zero = zero_amplitude(s, c);
+	struct guarded g;
 	double number;
-	bool nan = c->op == OP_isnan && c->in[0] == n->in[2];
-	if (!x || (!zero && !nan))
+	if (!is_guarded(s, n, &g) || !spectrum_fact(s, g.value))
 		return NULL;
-	struct spectrum *f = spectrum_like(s, x);
-	f->at_zero = PHASE_ONE;
-	bool same = nan || (x->phase == zero->magnitude && spectrum_same_layout(x, zero));
-	if (same && is_guarded_phase(x, n->in[1]))
+	struct spectrum *f = spectrum_like(s, spectrum_fact(s, g.value));
+	if (g.zero && !spectrum_same_layout(f, g.zero))
+		return NULL;
+	if ((!g.zero || f->phase == g.zero->magnitude) && guarded_phase(f, g.guard, &f->at_zero))
 		return f;
-	if (!zero || !spectrum_is_plain(x, PART_NONE) || x->magnitude != zero->magnitude ||
-	    x->clamped || !spectrum_same_layout(x, zero) || !splat_of(n->in[1], &number) ||
-	    !(number > 0))
+	if (!g.zero || !spectrum_is_plain(f, PART_NONE) || f->magnitude != g.zero->magnitude ||
+	    f->clamped || !splat_of(g.guard, &number) || !(number > 0))
 		return NULL;
 	f->kind = SPECTRUM_DIVISOR;
 	return f;

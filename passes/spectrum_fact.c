@@ -106,8 +106,9 @@ static struct spectrum *weighted(const struct spectra *s, const struct node *n,
 	struct spectrum *r = spectrum_like(s, f);
 	sum_from_magnitude(r);
 	for (uint32_t i = 0; i < r->n_sum; i++)
-		r->sum[i].weight = r->sum[i].weight ? build_binary(s->g, OP_mul, r->sum[i].weight, w)
-						    : w;
+		r->sum[i].weight = r->sum[i].weight
+						   ? build_binary(s->g, OP_mul, r->sum[i].weight, w)
+						   : w;
 	return r;
 }
 
@@ -236,7 +237,8 @@ static struct spectrum *of_slice(const struct spectra *s, const struct node *n)
 static struct spectrum *of_concat(const struct spectra *s, const struct node *n)
 {
 	int32_t axis = n->attr.axis->axis;
-	const struct spectrum *a = spectrum_fact(s, n->in[0]), *b = n->n_in == 2 ? spectrum_fact(s, n->in[1]) : 0;
+	const struct spectrum *a = spectrum_fact(s, n->in[0]),
+			      *b = n->n_in == 2 ? spectrum_fact(s, n->in[1]) : 0;
 	if (!a || !b || a->kind != SPECTRUM_POLAR || b->kind != SPECTRUM_POLAR ||
 	    a->part != PART_REAL || b->part != PART_IMAGINARY || a->phase != b->phase ||
 	    a->factor != b->factor || a->magnitude != b->magnitude || a->divisor != b->divisor ||

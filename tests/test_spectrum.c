@@ -36,6 +36,7 @@ enum spelling {
 	RATIO,		 /* F * (A / ...) */
 	PRODUCT,	 /* (F * A) / ... */
 	SAFE_PARTS,	 /* |F| == 0 ? 1 : re / |F| */
+	ZERO_PARTS,	 /* |F| > 0 ? F / |F| : 0 */
 	SAFE_ANGLE,	 /* NaN becomes angle 0 */
 	BARE_ANGLE,	 /* NaN where F is 0 */
 	CLAMPED_ANGLE,	 /* no real part in (-1e-5, 1e-5) */
@@ -53,24 +54,25 @@ enum coefficients {
 
 enum fault {
 	RIGHT,
-	CLAMP,		/* of squared amplitudes, by 1e-5 */
-	LARGE_CLAMP,	/* by 0.1 */
-	EPSILON,	/* below the root */
-	SWAPPED,	/* sine and cosine */
-	CONJUGATE,	/* the imaginary part changes its sign */
-	IMAGINARY,	/* part of the result */
-	ONE_AXIS,	/* transformed back along one axis only */
-	PADDED,		/* to a longer transform */
-	SHORT,		/* coefficients of one more are missing */
-	HALF_FIRST,	/* the axis with half the coefficients is transformed back first */
-	WRONG_PI,	/* 3.14 */
-	SAME_TURN,	/* pi is added on both sides */
-	OTHER_GUARD,	/* 0.5 in place of angle 0, or of part 1 */
-	OTHER_ZERO,	/* the guard looks at the other amplitude */
-	SQUARED,	/* amplitudes */
-	FILTER,		/* weights that vary along frequency */
-	OTHER_AXES,	/* the amplitude is of lines */
-	FORWARD_AGAIN,	/* instead of back */
+	CLAMP,	       /* of squared amplitudes, by 1e-5 */
+	LARGE_CLAMP,   /* by 0.1 */
+	EPSILON,       /* below the root */
+	SWAPPED,       /* sine and cosine */
+	CONJUGATE,     /* the imaginary part changes its sign */
+	IMAGINARY,     /* part of the result */
+	ONE_AXIS,      /* transformed back along one axis only */
+	PADDED,	       /* to a longer transform */
+	SHORT,	       /* coefficients of one more are missing */
+	ZEROS,	       /* in place of the other half of the coefficients */
+	HALF_FIRST,    /* the axis with half the coefficients is transformed back first */
+	WRONG_PI,      /* 3.14 */
+	SAME_TURN,     /* pi is added on both sides */
+	OTHER_GUARD,   /* 0.5 in place of angle 0, or of part 1 */
+	OTHER_ZERO,    /* the guard looks at the other amplitude */
+	SQUARED,       /* amplitudes */
+	FILTER,	       /* weights that vary along frequency */
+	OTHER_AXES,    /* the amplitude is of lines */
+	FORWARD_AGAIN, /* instead of back */
 };
 
 struct recipe {
@@ -106,9 +108,8 @@ static struct node *norm_over(struct graph *g, struct node *x, uint32_t axes, do
 
 static struct node *unscaled(struct graph *g, struct node *x)
 {
-	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN,
-				 .scale = NORM_SCALE_GIVEN,
-				 .epsilon = 1e-3};
+	struct attr_norm attr = {
+			.centre = NORM_CENTRE_GIVEN, .scale = NORM_SCALE_GIVEN, .epsilon = 1e-3};
 	struct norm_operands in = {.x = x,
 				   .mean = part_weights(g, SHAPE(1, 3, 1, 1)),
 				   .variance = part_positive(g, SHAPE(1, 3, 1, 1))};
@@ -212,17 +213,17 @@ static struct node *signal_of(const struct maker *m, struct node *f)
 	const struct recipe *r = m->r;
 	int32_t rank = m->x->type.rank, last = rank - 1;
 	int64_t extent = m->x->type.dim[last]->value;
-	bool half = r->layout == HALF || r->layout == SLICED;
+	bool half = (r->layout == HALF || r->layout == SLICED) && r->fault != ZEROS;
 	struct transform columns = {.axis = last, .inverse = true, .onesided = half};
 	struct transform rows = {.axis = last - 1, .inverse = r->fault != FORWARD_AGAIN};
-	columns.length = half && r->fault != SHORT ? extent : half ? 2 * (extent / 2) : 0;
+	columns.length = r->fault == PADDED ? 0 : r->fault == SHORT ? extent / 2 * 2 : extent;
 	if (r->layout == ORTHO)
 		f = scale_by(g, f, 4);
 	if (r->layout == SLICED)
 		f = build_slice(g, f, last,
-				(struct slice_range){
-						dim_const(g->context->dims, 0),
-						dim_const(g->context->dims, extent / 2 + 1), 1});
+				(struct slice_range){dim_const(g->context->dims, 0),
+						     dim_const(g->context->dims, extent / 2 + 1),
+						     1});
 	if (r->fault == HALF_FIRST) {
 		f = dft(g, f, columns);
 		f = dft(g, f, rows);
@@ -285,7 +286,8 @@ static struct node *given_amplitude(const struct maker *m)
 		return build_binary(g, OP_sub, amplitude_of(m, BATCH_NORM),
 				    scale_by(g, amplitude_of(m, FEATURES), 0.5));
 	case GATED: {
-		struct node *gate = build_unary(g, OP_tanh, part_input(g, "gate", SHAPE(2, 3, 1, 1)));
+		struct node *gate =
+				build_unary(g, OP_tanh, part_input(g, "gate", SHAPE(2, 3, 1, 1)));
 		return part_mul(g, amplitude_of(m, UNSCALED), gate);
 	}
 	default:
@@ -317,9 +319,8 @@ static struct node *turned(const struct maker *m, struct node *re, struct node *
 	double pi = m->r->fault == WRONG_PI ? 3.14 : acos(-1);
 	struct node *near = build_unary(g, OP_atan, build_binary(g, OP_div, im, re));
 	struct node *up = part_add(g, near, number(g, pi));
-	struct node *down = m->r->fault == SAME_TURN
-					    ? up
-					    : build_binary(g, OP_sub, near, number(g, pi));
+	struct node *down = m->r->fault == SAME_TURN ? up
+						     : build_binary(g, OP_sub, near, number(g, pi));
 	struct node *zero = number(g, 0);
 	if (m->r->spelling != OTHER_HALFPLANE)
 		return build_where(g, build_binary(g, OP_lt, re, zero),
@@ -385,6 +386,13 @@ static struct node *composed(const struct maker *m, struct node *a, struct node 
 		if (m->r->spelling == PRODUCT)
 			return build_binary(g, OP_div, part_mul(g, f, wide), s);
 		return part_mul(g, build_binary(g, OP_div, f, s), wide);
+	case ZERO_PARTS:
+		s = build_unary(g, OP_sqrt, squares(g, f));
+		s = build_unsqueeze(g, s, 1u << s->type.rank);
+		p = build_binary(g, OP_lt, number(g, 0), s);
+		p = build_broadcast(g, p, f->type.rank, f->type.dim);
+		return part_mul(g, build_where(g, p, build_binary(g, OP_div, f, s), number(g, 0)),
+				wide);
 	case SAFE_PARTS:
 		return part_mul(g, paired(m, safe_part(m, f, 0), safe_part(m, f, 1)), wide);
 	default:
@@ -407,80 +415,80 @@ static struct node *made(struct graph *g, struct recipe r)
 }
 
 /* X(name, fields of the recipe ...) */
-#define DONE(X) \
-	X(pcnorm, .amplitude = UNSCALED) \
-	X(pcnorm_angle, .amplitude = UNSCALED, .spelling = SAFE_ANGLE) \
-	X(pcnorm_half, .amplitude = UNSCALED, .layout = HALF) \
-	X(pcnorm_half_of_odd, .amplitude = UNSCALED, .layout = HALF, .height = 5, .width = 7) \
-	X(pcnorm_sliced, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .layout = SLICED) \
-	X(pcnorm_odd, .amplitude = UNSCALED, .height = 3, .width = 5) \
-	X(pcnorm_ortho, .amplitude = UNSCALED, .layout = ORTHO, .spelling = SAFE_ANGLE) \
-	X(pcnorm_leading, .amplitude = UNSCALED, .layout = LEADING) \
-	X(lines, .amplitude = UNSCALED, .layout = LINE) \
-	X(reciprocal, .amplitude = UNSCALED, .spelling = RECIPROCAL) \
-	X(ratio, .amplitude = UNSCALED, .spelling = RATIO) \
-	X(product_first, .amplitude = UNSCALED, .spelling = PRODUCT) \
-	X(safe_parts, .amplitude = UNSCALED, .spelling = SAFE_PARTS) \
-	X(other_halfplane, .amplitude = UNSCALED, .spelling = OTHER_HALFPLANE) \
-	X(ccnorm, .amplitude = UNSCALED, .phase = SHIFTED) \
-	X(ccnorm_angle, .amplitude = UNSCALED, .phase = SHIFTED, .spelling = SAFE_ANGLE) \
-	X(scnorm, .amplitude = MIXED) \
-	X(scnorm_angle_sliced, .amplitude = MIXED, .spelling = SAFE_ANGLE, .layout = SLICED) \
-	X(difference_of_amplitudes, .amplitude = TWICE) \
-	X(gated_amplitude, .amplitude = GATED) \
-	X(scales_of_both_signs, .amplitude = BATCH_NORM) \
-	X(amplitude_scale_zero, .amplitude = SCALE_ZERO) \
-	X(phase_scale_negative, .amplitude = UNSCALED, .phase = NEGATIVE) \
-	X(phase_scales_of_both_signs, .amplitude = NEGATIVE, .phase = BATCH_NORM) \
-	X(phase_of_the_norm, .amplitude = FEATURES, .phase = BATCH_NORM) \
-	X(amplitude_of_instance_norm, .amplitude = INSTANCE) \
-	X(amplitude_of_layer_norm, .amplitude = WHOLE) \
-	X(phase_of_instance_norm, .amplitude = FEATURES, .phase = WHOLE) \
+#define DONE(X)                                                                                    \
+	X(pcnorm, .amplitude = UNSCALED)                                                           \
+	X(pcnorm_angle, .amplitude = UNSCALED, .spelling = SAFE_ANGLE)                             \
+	X(pcnorm_half, .amplitude = UNSCALED, .layout = HALF)                                      \
+	X(pcnorm_half_of_odd, .amplitude = UNSCALED, .layout = HALF, .height = 5, .width = 7)      \
+	X(pcnorm_sliced, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .layout = SLICED)          \
+	X(pcnorm_odd, .amplitude = UNSCALED, .height = 3, .width = 5)                              \
+	X(pcnorm_ortho, .amplitude = UNSCALED, .layout = ORTHO, .spelling = SAFE_ANGLE)            \
+	X(pcnorm_leading, .amplitude = UNSCALED, .layout = LEADING)                                \
+	X(lines, .amplitude = UNSCALED, .layout = LINE)                                            \
+	X(reciprocal, .amplitude = UNSCALED, .spelling = RECIPROCAL)                               \
+	X(ratio, .amplitude = UNSCALED, .spelling = RATIO)                                         \
+	X(product_first, .amplitude = UNSCALED, .spelling = PRODUCT)                               \
+	X(safe_parts, .amplitude = UNSCALED, .spelling = SAFE_PARTS)                               \
+	X(zero_parts, .amplitude = UNSCALED, .spelling = ZERO_PARTS)                               \
+	X(other_halfplane, .amplitude = UNSCALED, .spelling = OTHER_HALFPLANE)                     \
+	X(ccnorm, .amplitude = UNSCALED, .phase = SHIFTED)                                         \
+	X(ccnorm_angle, .amplitude = UNSCALED, .phase = SHIFTED, .spelling = SAFE_ANGLE)           \
+	X(scnorm, .amplitude = MIXED)                                                              \
+	X(scnorm_angle_sliced, .amplitude = MIXED, .spelling = SAFE_ANGLE, .layout = SLICED)       \
+	X(difference_of_amplitudes, .amplitude = TWICE)                                            \
+	X(gated_amplitude, .amplitude = GATED)                                                     \
+	X(scales_of_both_signs, .amplitude = BATCH_NORM)                                           \
+	X(amplitude_scale_zero, .amplitude = SCALE_ZERO)                                           \
+	X(phase_scale_negative, .amplitude = UNSCALED, .phase = NEGATIVE)                          \
+	X(phase_scales_of_both_signs, .amplitude = NEGATIVE, .phase = BATCH_NORM)                  \
+	X(phase_of_the_norm, .amplitude = FEATURES, .phase = BATCH_NORM)                           \
+	X(amplitude_of_instance_norm, .amplitude = INSTANCE)                                       \
+	X(amplitude_of_layer_norm, .amplitude = WHOLE)                                             \
+	X(phase_of_instance_norm, .amplitude = FEATURES, .phase = WHOLE)                           \
 	X(there_and_back, .amplitude = FEATURES)
 
-#define NEAR(X) \
-	X(clamped_amplitude, .amplitude = UNSCALED, .fault = CLAMP) \
-	X(epsilon_below_root, .amplitude = UNSCALED, .fault = EPSILON, .spelling = SAFE_ANGLE) \
-	X(clamped_both, .amplitude = UNSCALED, .fault = CLAMP, .spelling = CLAMPED_ANGLE, \
-	   .layout = SLICED) \
-	X(clamped_ccnorm, .amplitude = UNSCALED, .phase = SHIFTED, .fault = CLAMP, \
-	   .spelling = CLAMPED_ANGLE) \
-	X(clamped_angle, .amplitude = UNSCALED, .spelling = CLAMPED_ANGLE) \
-	X(no_phase_of_zero, .amplitude = UNSCALED, .spelling = BARE_DIVISOR) \
+#define NEAR(X)                                                                                    \
+	X(clamped_amplitude, .amplitude = UNSCALED, .fault = CLAMP)                                \
+	X(epsilon_below_root, .amplitude = UNSCALED, .fault = EPSILON, .spelling = SAFE_ANGLE)     \
+	X(clamped_both, .amplitude = UNSCALED, .fault = CLAMP, .spelling = CLAMPED_ANGLE,          \
+	  .layout = SLICED)                                                                        \
+	X(clamped_ccnorm, .amplitude = UNSCALED, .phase = SHIFTED, .fault = CLAMP,                 \
+	  .spelling = CLAMPED_ANGLE)                                                               \
+	X(clamped_angle, .amplitude = UNSCALED, .spelling = CLAMPED_ANGLE)                         \
+	X(no_phase_of_zero, .amplitude = UNSCALED, .spelling = BARE_DIVISOR)                       \
 	X(no_angle_of_zero, .amplitude = MIXED, .spelling = BARE_ANGLE)
 
-#define KEPT(X) \
-	X(amplitude_of_other_input, .amplitude = OTHER) \
-	X(amplitude_of_rectified, .amplitude = RECTIFIED) \
-	X(phase_of_rectified, .amplitude = UNSCALED, .phase = RECTIFIED) \
-	X(norm_over_channels, .amplitude = PIXEL) \
-	X(phase_scale_zero, .amplitude = UNSCALED, .phase = SCALE_ZERO) \
-	X(amplitude_sign_unknown, .amplitude = SCALE_INPUT) \
-	X(phase_sign_unknown, .amplitude = UNSCALED, .phase = SCALE_INPUT) \
-	X(norm_without_epsilon, .amplitude = NO_EPSILON) \
-	X(amplitude_one, .amplitude = NONE) \
-	X(filtered, .amplitude = UNSCALED, .fault = FILTER) \
-	X(swapped_parts, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = SWAPPED) \
-	X(conjugate, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = CONJUGATE) \
-	X(imaginary_part, .amplitude = UNSCALED, .fault = IMAGINARY) \
-	X(one_axis_back, .amplitude = UNSCALED, .fault = ONE_AXIS) \
-	X(padded_transform, .amplitude = UNSCALED, .fault = PADDED) \
-	X(half_of_even_for_odd, .amplitude = UNSCALED, .layout = HALF, .width = 7, \
-	   .fault = SHORT) \
-	X(half_first, .amplitude = UNSCALED, .layout = HALF, .fault = HALF_FIRST) \
-	X(wrong_pi, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = WRONG_PI) \
-	X(same_turn, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = SAME_TURN) \
-	X(other_angle_for_nan, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, \
-	   .fault = OTHER_GUARD) \
-	X(other_part_for_zero, .amplitude = UNSCALED, .spelling = SAFE_PARTS, \
-	   .fault = OTHER_GUARD) \
-	X(guard_of_other, .amplitude = UNSCALED, .fault = OTHER_ZERO) \
-	X(squared_amplitude, .amplitude = UNSCALED, .fault = SQUARED) \
-	X(amplitude_of_lines, .amplitude = UNSCALED, .fault = OTHER_AXES) \
+#define KEPT(X)                                                                                    \
+	X(amplitude_of_other_input, .amplitude = OTHER)                                            \
+	X(amplitude_of_rectified, .amplitude = RECTIFIED)                                          \
+	X(phase_of_rectified, .amplitude = UNSCALED, .phase = RECTIFIED)                           \
+	X(norm_over_channels, .amplitude = PIXEL)                                                  \
+	X(phase_scale_zero, .amplitude = UNSCALED, .phase = SCALE_ZERO)                            \
+	X(amplitude_sign_unknown, .amplitude = SCALE_INPUT)                                        \
+	X(phase_sign_unknown, .amplitude = UNSCALED, .phase = SCALE_INPUT)                         \
+	X(norm_without_epsilon, .amplitude = NO_EPSILON)                                           \
+	X(amplitude_one, .amplitude = NONE)                                                        \
+	X(filtered, .amplitude = UNSCALED, .fault = FILTER)                                        \
+	X(swapped_parts, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = SWAPPED)          \
+	X(conjugate, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = CONJUGATE)            \
+	X(imaginary_part, .amplitude = UNSCALED, .fault = IMAGINARY)                               \
+	X(one_axis_back, .amplitude = UNSCALED, .fault = ONE_AXIS)                                 \
+	X(padded_transform, .amplitude = UNSCALED, .fault = PADDED)                                \
+	X(half_of_even_for_odd, .amplitude = UNSCALED, .layout = HALF, .width = 7, .fault = SHORT) \
+	X(zeros_for_conjugates, .amplitude = UNSCALED, .layout = SLICED, .fault = ZEROS)           \
+	X(half_first, .amplitude = UNSCALED, .layout = HALF, .fault = HALF_FIRST)                  \
+	X(wrong_pi, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = WRONG_PI)              \
+	X(same_turn, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = SAME_TURN)            \
+	X(other_angle_for_nan, .amplitude = UNSCALED, .spelling = SAFE_ANGLE,                      \
+	  .fault = OTHER_GUARD)                                                                    \
+	X(other_part_for_zero, .amplitude = UNSCALED, .spelling = SAFE_PARTS,                      \
+	  .fault = OTHER_GUARD)                                                                    \
+	X(guard_of_other, .amplitude = UNSCALED, .fault = OTHER_ZERO)                              \
+	X(squared_amplitude, .amplitude = UNSCALED, .fault = SQUARED)                              \
+	X(amplitude_of_lines, .amplitude = UNSCALED, .fault = OTHER_AXES)                          \
 	X(forward_again, .amplitude = UNSCALED, .fault = FORWARD_AGAIN)
 
-#define ALWAYS_KEPT(X) \
-	X(large_clamp, .amplitude = UNSCALED, .fault = LARGE_CLAMP)
+#define ALWAYS_KEPT(X) X(large_clamp, .amplitude = UNSCALED, .fault = LARGE_CLAMP)
 
 #define X(name, ...)                                                                               \
 	static struct node *name(struct graph *g)                                                  \
@@ -506,8 +514,8 @@ static void no_transforms(const struct graph *g)
 #define X_KEPT(name, ...) {#name, name, "spectrum", false, NULL, NULL},
 #define X_ALWAYS_KEPT(name, ...)                                                                   \
 	{#name, name, "spectrum_clamped", false, "+spectrum_clamped", NULL},
-static const struct rewrite_case cases[] = {
-		DONE(X_DONE) NEAR(X_NEAR) KEPT(X_KEPT) KEPT(X_ALWAYS_KEPT) ALWAYS_KEPT(X_ALWAYS_KEPT)};
+static const struct rewrite_case cases[] = {DONE(X_DONE) NEAR(X_NEAR) KEPT(X_KEPT) KEPT(
+		X_ALWAYS_KEPT) ALWAYS_KEPT(X_ALWAYS_KEPT)};
 
 int main(void)
 {
