@@ -53,7 +53,7 @@ bool spectrum_is_plain(const struct spectrum *f, enum spectrum_part part)
 
 bool spectrum_same_layout(const struct spectrum *a, const struct spectrum *b)
 {
-	bool same = type_same_shape(a->shape, b->shape) && a->axes == b->axes && a->half == b->half;
+	bool same = type_same_shape(a->shape, b->shape) && a->axes == b->axes;
 	for (int32_t i = 0; same && i < a->shape->rank; i++)
 		same = a->at[i] == b->at[i];
 	return same;
@@ -145,8 +145,8 @@ static struct spectrum *forward(const struct spectra *s, const struct node *n,
 	return f;
 }
 
-/* The axis with half the coefficients comes last: the other half are conjugates of whole lines
- * only. */
+/* The axis with half the coefficients must come last, because the other half are conjugates of
+ * signals of the other axes: it leaves no pair, and ends further transforms. */
 static struct spectrum *inverse(const struct spectra *s, const struct node *n,
 				const struct spectrum *x)
 {
@@ -157,7 +157,7 @@ static struct spectrum *inverse(const struct spectra *s, const struct node *n,
 	uint32_t left = first ? x->axes : x->left;
 	int32_t axis = axis_at(x, ints[0]);
 	if (axis < 0 || !(left >> axis & 1) || fixed_extent(x->shape, axis) != ints[3] ||
-	    (axis == x->half) != (ints[2] != 0) || (axis == x->half && left != 1u << axis))
+	    (axis == x->half) != (ints[2] != 0))
 		return NULL;
 	struct spectrum *f = spectrum_like(s, x);
 	f->kind = SPECTRUM_SIGNAL;
@@ -199,7 +199,7 @@ static bool take_part(struct spectrum *f, const struct attr_slice *a)
 {
 	bool real = dim_is(a->start[f->pair], 0);
 	if (!dim_is(a->extent[f->pair], 1) || (!real && !dim_is(a->start[f->pair], 1)) ||
-	    (f->kind == SPECTRUM_SIGNAL ? !real || f->left : f->part != PART_BOTH))
+	    (f->kind == SPECTRUM_SIGNAL ? !real : f->part != PART_BOTH))
 		return false;
 	f->part = real ? PART_REAL : PART_IMAGINARY;
 	f->pair = -1;

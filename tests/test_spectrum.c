@@ -22,6 +22,10 @@ enum of_what {
 	TWICE,	     /* amplitudes of BATCH_NORM less half of those of FEATURES */
 	NONE,	     /* amplitude 1 */
 	PIXEL,	     /* norm over channels */
+	PIXEL_RMS,   /* without a mean */
+	PIXEL_MEAN,  /* without a scale */
+	DIFFERENCE,  /* another input - x */
+	RESHAPED,    /* rows of another length */
 	RECTIFIED,   /* max(x, 0) */
 	OTHER,	     /* another input */
 	SCALE_ZERO,  /* x times scales of which one is 0 */
@@ -54,25 +58,32 @@ enum coefficients {
 
 enum fault {
 	RIGHT,
-	CLAMP,	       /* of squared amplitudes, by 1e-5 */
-	LARGE_CLAMP,   /* by 0.1 */
-	EPSILON,       /* below the root */
-	SWAPPED,       /* sine and cosine */
-	CONJUGATE,     /* the imaginary part changes its sign */
-	IMAGINARY,     /* part of the result */
-	ONE_AXIS,      /* transformed back along one axis only */
-	PADDED,	       /* to a longer transform */
-	SHORT,	       /* coefficients of one more are missing */
-	ZEROS,	       /* in place of the other half of the coefficients */
-	HALF_FIRST,    /* the axis with half the coefficients is transformed back first */
-	WRONG_PI,      /* 3.14 */
-	SAME_TURN,     /* pi is added on both sides */
-	OTHER_GUARD,   /* 0.5 in place of angle 0, or of part 1 */
-	OTHER_ZERO,    /* the guard looks at the other amplitude */
-	SQUARED,       /* amplitudes */
-	FILTER,	       /* weights that vary along frequency */
-	OTHER_AXES,    /* the amplitude is of lines */
-	FORWARD_AGAIN, /* instead of back */
+	CLAMP,		/* of squared amplitudes, by 1e-5 */
+	LARGE_CLAMP,	/* by 0.1 */
+	EPSILON,	/* below the root */
+	SWAPPED,	/* sine and cosine */
+	CONJUGATE,	/* the imaginary part changes its sign */
+	IMAGINARY,	/* part of the result */
+	ONE_AXIS,	/* transformed back along one axis only */
+	PADDED,		/* to a longer transform */
+	SHORT,		/* coefficients of one more are missing */
+	ZEROS,		/* in place of the other half of the coefficients */
+	HALF_FIRST,	/* the axis with half the coefficients is transformed back first */
+	FEWER,		/* coefficients than half */
+	LOPSIDED,	/* half the imaginary part */
+	REAL_ONLY,	/* amplitudes of real parts */
+	OTHER_DIVISOR,	/* another amplitude */
+	UNDIVIDED,	/* F A */
+	OTHER_COMPARED, /* a clamped part divides, the part itself tells the half-plane */
+	CROPPED,	/* from a longer transform */
+	WRONG_PI,	/* 3.14 */
+	SAME_TURN,	/* pi is added on both sides */
+	OTHER_GUARD,	/* 0.5 in place of angle 0, or of part 1 */
+	OTHER_ZERO,	/* the guard looks at the other amplitude */
+	SQUARED,	/* amplitudes */
+	FILTER,		/* weights that vary along frequency */
+	OTHER_AXES,	/* the amplitude is of lines */
+	FORWARD_AGAIN,	/* instead of back */
 };
 
 struct recipe {
@@ -103,6 +114,16 @@ static struct node *norm_over(struct graph *g, struct node *x, uint32_t axes, do
 				 .centre = NORM_CENTRE_MEAN,
 				 .scale = NORM_SCALE_RMS,
 				 .epsilon = epsilon};
+	return build_norm(g, (struct norm_operands){.x = x}, &attr);
+}
+
+/* Over channels; only divides, or only subtracts. */
+static struct node *half_a_norm(struct graph *g, struct node *x, bool divides)
+{
+	struct attr_norm attr = {.axes = 2,
+				 .centre = divides ? NORM_CENTRE_NONE : NORM_CENTRE_MEAN,
+				 .scale = divides ? NORM_SCALE_RMS : NORM_SCALE_NONE,
+				 .epsilon = 1e-3};
 	return build_norm(g, (struct norm_operands){.x = x}, &attr);
 }
 
@@ -137,10 +158,15 @@ static struct node *source_of(const struct maker *m, enum of_what source)
 				    build_binary(g, OP_div, x, number(g, 2)));
 	case PIXEL:
 		return norm_over(g, x, 2, 1e-3);
+	case PIXEL_RMS:
+	case PIXEL_MEAN:
+		return half_a_norm(g, x, source == PIXEL_RMS);
 	case RECTIFIED:
 		return build_binary(g, OP_max, x, number(g, 0));
 	case OTHER:
 		return part_input(g, "other", SHAPE(2, 3, rows, columns));
+	case DIFFERENCE:
+		return build_binary(g, OP_sub, source_of(m, OTHER), x);
 	case SCALE_ZERO:
 		return part_mul(g, x, PART_VALUES(g, SHAPE(1, 3, 1, 1), 1, 0, 2));
 	case SCALE_INPUT:
@@ -199,7 +225,8 @@ static struct node *spectrum(const struct maker *m, struct node *x, bool line)
 	int32_t extra = r->layout == LEADING ? 1 : 0;
 	struct node *f = build_unsqueeze(g, x, extra ? 1u << (rank + 1) | 1 : 1u << rank);
 	struct transform columns = {.axis = rank - 1 + extra, .onesided = r->layout == HALF};
-	columns.length = r->fault == PADDED ? x->type.dim[rank - 1]->value + 2 : 0;
+	if (r->fault == PADDED || r->fault == CROPPED)
+		columns.length = x->type.dim[rank - 1]->value + 2;
 	f = dft(g, f, columns);
 	if (!line && r->layout != LINE)
 		f = dft(g, f, (struct transform){.axis = rank - 2 + extra});
@@ -218,12 +245,12 @@ static struct node *signal_of(const struct maker *m, struct node *f)
 	struct transform rows = {.axis = last - 1, .inverse = r->fault != FORWARD_AGAIN};
 	columns.length = r->fault == PADDED ? 0 : r->fault == SHORT ? extent / 2 * 2 : extent;
 	if (r->layout == ORTHO)
-		f = scale_by(g, f, 4);
+		f = scale_by(g, f, 8);
+	int64_t kept = extent / 2 + (r->fault != FEWER);
 	if (r->layout == SLICED)
 		f = build_slice(g, f, last,
 				(struct slice_range){dim_const(g->context->dims, 0),
-						     dim_const(g->context->dims, extent / 2 + 1),
-						     1});
+						     dim_const(g->context->dims, kept), 1});
 	if (r->fault == HALF_FIRST) {
 		f = dft(g, f, columns);
 		f = dft(g, f, rows);
@@ -254,6 +281,9 @@ static struct node *amplitude(const struct maker *m, struct node *f)
 	struct graph *g = m->g;
 	struct node *s = squares(g, f);
 	switch (m->r->fault) {
+	case REAL_ONLY:
+		s = part_mul(g, part_of(g, f, 0), part_of(g, f, 0));
+		break;
 	case CLAMP:
 		s = clamp(g, s, 1e-5);
 		break;
@@ -282,6 +312,13 @@ static struct node *given_amplitude(const struct maker *m)
 	case MIXED:
 		return part_add(g, scale_by(g, amplitude_of(m, INSTANCE), 0.3),
 				scale_by(g, amplitude_of(m, FEATURES), 0.7));
+	case RESHAPED: {
+		const struct dim *swapped[4] = {m->x->type.dim[0], m->x->type.dim[1],
+						m->x->type.dim[3], m->x->type.dim[2]};
+		struct node *x = build_reshape(g, m->x, 4, swapped);
+		struct node *a = amplitude(m, spectrum(m, x, false));
+		return build_reshape(g, a, 4, m->x->type.dim);
+	}
 	case TWICE:
 		return build_binary(g, OP_sub, amplitude_of(m, BATCH_NORM),
 				    scale_by(g, amplitude_of(m, FEATURES), 0.5));
@@ -305,6 +342,8 @@ static struct node *is_zero(struct graph *g, struct node *n)
 static struct node *safe(const struct maker *m, struct node *f)
 {
 	struct graph *g = m->g;
+	if (m->r->fault == OTHER_DIVISOR)
+		f = spectrum(m, source_of(m, OTHER), false);
 	struct node *a = build_unary(g, OP_sqrt, squares(g, f));
 	if (m->r->spelling == BARE_DIVISOR)
 		return a;
@@ -313,11 +352,12 @@ static struct node *safe(const struct maker *m, struct node *f)
 }
 
 /* -pi .. pi */
-static struct node *turned(const struct maker *m, struct node *re, struct node *im)
+static struct node *turned(const struct maker *m, struct node *slope, struct node *re,
+			   struct node *im)
 {
 	struct graph *g = m->g;
 	double pi = m->r->fault == WRONG_PI ? 3.14 : acos(-1);
-	struct node *near = build_unary(g, OP_atan, build_binary(g, OP_div, im, re));
+	struct node *near = build_unary(g, OP_atan, slope);
 	struct node *up = part_add(g, near, number(g, pi));
 	struct node *down = m->r->fault == SAME_TURN ? up
 						     : build_binary(g, OP_sub, near, number(g, pi));
@@ -333,10 +373,12 @@ static struct node *turned(const struct maker *m, struct node *re, struct node *
 static struct node *angle(const struct maker *m, struct node *f)
 {
 	struct graph *g = m->g;
-	struct node *re = part_of(g, f, 0), *im = part_of(g, f, 1);
+	struct node *re = part_of(g, f, 0), *im = part_of(g, f, 1), *compared = re;
 	if (m->r->spelling == CLAMPED_ANGLE)
 		re = clamp(g, re, 1e-5);
-	struct node *a = turned(m, re, im);
+	if (m->r->fault != OTHER_COMPARED)
+		compared = re;
+	struct node *a = turned(m, build_binary(g, OP_div, im, re), compared, im);
 	if (m->r->spelling == BARE_ANGLE || m->r->spelling == CLAMPED_ANGLE)
 		return a;
 	double guard = m->r->fault == OTHER_GUARD ? 0.5 : 0;
@@ -350,6 +392,8 @@ static struct node *paired(const struct maker *m, struct node *re, struct node *
 	bool swap = m->r->fault == SWAPPED;
 	if (m->r->fault == CONJUGATE)
 		im = build_unary(g, OP_neg, im);
+	if (m->r->fault == LOPSIDED)
+		im = scale_by(g, im, 0.5);
 	struct node *part[2] = {build_unsqueeze(g, swap ? im : re, last),
 				build_unsqueeze(g, swap ? re : im, last)};
 	return build_concat(g, part, 2, part[0]->type.rank - 1);
@@ -360,7 +404,8 @@ static struct node *safe_part(const struct maker *m, struct node *f, int64_t i)
 	struct graph *g = m->g;
 	struct node *a = build_unary(g, OP_sqrt, squares(g, f));
 	double guard = m->r->fault == OTHER_GUARD ? 0.5 : 1;
-	return build_where(g, is_zero(g, a), number(g, i ? 0 : guard),
+	struct node *zero = m->r->fault == OTHER_ZERO ? amplitude_of(m, OTHER) : a;
+	return build_where(g, is_zero(g, zero), number(g, i ? 0 : guard),
 			   build_binary(g, OP_div, part_of(g, f, i), a));
 }
 
@@ -369,6 +414,8 @@ static struct node *composed(const struct maker *m, struct node *a, struct node 
 {
 	struct graph *g = m->g;
 	struct node *wide = a ? build_unsqueeze(g, a, 1u << a->type.rank) : number(g, 1), *s, *p;
+	if (m->r->fault == UNDIVIDED)
+		return part_mul(g, f, wide);
 	switch (m->r->spelling) {
 	case SAFE_DIVISOR:
 	case BARE_DIVISOR:
@@ -486,9 +533,24 @@ static struct node *made(struct graph *g, struct recipe r)
 	X(guard_of_other, .amplitude = UNSCALED, .fault = OTHER_ZERO)                              \
 	X(squared_amplitude, .amplitude = UNSCALED, .fault = SQUARED)                              \
 	X(amplitude_of_lines, .amplitude = UNSCALED, .fault = OTHER_AXES)                          \
+	X(norm_by_pixel, .amplitude = PIXEL_RMS)                                                   \
+	X(mean_by_pixel, .amplitude = PIXEL_MEAN)                                                  \
+	X(difference_of_inputs, .amplitude = DIFFERENCE)                                           \
+	X(reshaped, .amplitude = RESHAPED)                                                         \
+	X(fewer_coefficients, .amplitude = UNSCALED, .layout = SLICED, .fault = FEWER)             \
+	X(lopsided, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = LOPSIDED)              \
+	X(amplitude_of_real_part, .amplitude = UNSCALED, .fault = REAL_ONLY)                       \
+	X(other_divisor, .amplitude = UNSCALED, .fault = OTHER_DIVISOR)                            \
+	X(undivided, .amplitude = UNSCALED, .fault = UNDIVIDED)                                    \
+	X(guard_of_other_parts, .amplitude = UNSCALED, .spelling = SAFE_PARTS,                     \
+	  .fault = OTHER_ZERO)                                                                     \
+	X(cropped_transform, .amplitude = UNSCALED, .fault = CROPPED)                              \
 	X(forward_again, .amplitude = UNSCALED, .fault = FORWARD_AGAIN)
 
-#define ALWAYS_KEPT(X) X(large_clamp, .amplitude = UNSCALED, .fault = LARGE_CLAMP)
+#define ALWAYS_KEPT(X)                                                                             \
+	X(other_compared, .amplitude = UNSCALED, .spelling = CLAMPED_ANGLE,                        \
+	  .fault = OTHER_COMPARED)                                                                 \
+	X(large_clamp, .amplitude = UNSCALED, .fault = LARGE_CLAMP)
 
 #define X(name, ...)                                                                               \
 	static struct node *name(struct graph *g)                                                  \
