@@ -64,14 +64,18 @@ static struct node *plus(struct graph *g, struct node *a, struct node *b)
 	return a ? build_binary(g, OP_add, a, b) : b;
 }
 
-/* 1 and -1 by the sign of the mean; for 0 as the model has it. */
-static struct node *sign_of(struct graph *g, struct node *mean, enum phase_at_zero at_zero)
+/* 1 and -1 by the sign of the mean; for 0, and near it, as the model has it. */
+static struct node *sign_of(struct graph *g, const struct spectrum *f, struct node *mean)
 {
 	enum normc_elem elem = mean->type.elem;
-	if (at_zero == PHASE_ZERO)
+	double count = 1;
+	if (f->at_zero == PHASE_ZERO)
 		return build_unary(g, OP_sign, mean);
-	return build_where(g, build_binary(g, OP_lt, mean, build_number(g, elem, 0)),
-			   build_number(g, elem, -1), build_number(g, elem, 1));
+	for (int32_t i = 0; i < f->shape->rank; i++)
+		count *= f->axes >> i & 1 ? (double)fixed_extent(f->shape, i) : 1;
+	struct node *least = build_number(g, elem, -f->threshold / count);
+	return build_where(g, build_binary(g, OP_lt, mean, least), build_number(g, elem, -1),
+			   build_number(g, elem, 1));
 }
 
 /* The closed form, of the values' shape. */
@@ -102,8 +106,7 @@ static struct node *closed_form(struct graph *g, const struct spectrum *f,
 	if (!constant)
 		return y;
 	struct node *mean = plane_mean(g, f->phase, phase->base, f->axes);
-	return build_binary(g, OP_add, y,
-			    build_binary(g, OP_mul, constant, sign_of(g, mean, f->at_zero)));
+	return build_binary(g, OP_add, y, build_binary(g, OP_mul, constant, sign_of(g, f, mean)));
 }
 
 /* Why not; NULL: nothing speaks against it. */

@@ -45,6 +45,8 @@ struct spectrum {
 	/* a clamp, or an epsilon, changes amplitudes or parts near 0 */
 	bool clamped;
 	enum phase_at_zero at_zero;
+	/* real parts of F(phase) that lie nearer to 0 count as positive */
+	double threshold;
 	/* Layout. All values v have one shape; their axis i is dimension at[i], -1 if its extent
 	 * is 1.  The value is the same along all other dimensions but `pair` (-1: none). */
 	const struct type *shape;

@@ -44,7 +44,10 @@ static struct spectrum *clamp(const struct spectra *s, const struct node *n)
 	if (!x || !splat_of(n->in[1], &t) ||
 	    !is_near_zero(n->in[0], n->in[2], t, x->part == PART_NONE))
 		return NULL;
-	return spectrum_clamped(s, x, t);
+	struct spectrum *f = spectrum_clamped(s, x, t);
+	if (f && f->part == PART_REAL)
+		f->threshold = t / fabs(x->factor);
+	return f;
 }
 
 /* ---- numbers in place of 0 and NaN ---- */

@@ -14,6 +14,7 @@ enum of_what {
 	BATCH_NORM,  /* with scales of both signs */
 	UNSCALED,    /* batch norm without gamma and beta */
 	INSTANCE,    /* norm over the plane */
+	CENTRED,     /* x - mean(x) - 1e-7: its real part at 0 lies in a clamp */
 	WHOLE,	     /* norm over channels and plane */
 	SHIFTED,     /* x - c */
 	NEGATIVE,    /* c - x / 2 */
@@ -69,6 +70,7 @@ enum fault {
 	SHORT,		/* coefficients of one more are missing */
 	ZEROS,		/* in place of the other half of the coefficients */
 	HALF_FIRST,	/* the axis with half the coefficients is transformed back first */
+	ABSOLUTE,	/* real part */
 	FEWER,		/* coefficients than half */
 	LOPSIDED,	/* half the imaginary part */
 	REAL_ONLY,	/* amplitudes of real parts */
@@ -156,6 +158,9 @@ static struct node *source_of(const struct maker *m, enum of_what source)
 	case NEGATIVE:
 		return build_binary(g, OP_sub, part_weights(g, SHAPE(1, 3, 1, 1)),
 				    build_binary(g, OP_div, x, number(g, 2)));
+	case CENTRED:
+		x = build_binary(g, OP_sub, x, build_mean(g, x, 12, true));
+		return part_add(g, x, number(g, -1e-7));
 	case PIXEL:
 		return norm_over(g, x, 2, 1e-3);
 	case PIXEL_RMS:
@@ -376,6 +381,8 @@ static struct node *angle(const struct maker *m, struct node *f)
 	struct node *re = part_of(g, f, 0), *im = part_of(g, f, 1), *compared = re;
 	if (m->r->spelling == CLAMPED_ANGLE)
 		re = clamp(g, re, 1e-5);
+	if (m->r->fault == ABSOLUTE)
+		re = build_unary(g, OP_sqrt, part_mul(g, re, re));
 	if (m->r->fault != OTHER_COMPARED)
 		compared = re;
 	struct node *a = turned(m, build_binary(g, OP_div, im, re), compared, im);
@@ -501,6 +508,7 @@ static struct node *made(struct graph *g, struct recipe r)
 	  .layout = SLICED)                                                                        \
 	X(clamped_ccnorm, .amplitude = UNSCALED, .phase = SHIFTED, .fault = CLAMP,                 \
 	  .spelling = CLAMPED_ANGLE)                                                               \
+	X(clamped_mean, .amplitude = UNSCALED, .phase = CENTRED, .spelling = CLAMPED_ANGLE)        \
 	X(clamped_angle, .amplitude = UNSCALED, .spelling = CLAMPED_ANGLE)                         \
 	X(no_phase_of_zero, .amplitude = UNSCALED, .spelling = BARE_DIVISOR)                       \
 	X(no_angle_of_zero, .amplitude = MIXED, .spelling = BARE_ANGLE)
@@ -538,6 +546,7 @@ static struct node *made(struct graph *g, struct recipe r)
 	X(difference_of_inputs, .amplitude = DIFFERENCE)                                           \
 	X(reshaped, .amplitude = RESHAPED)                                                         \
 	X(fewer_coefficients, .amplitude = UNSCALED, .layout = SLICED, .fault = FEWER)             \
+	X(absolute_real_part, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = ABSOLUTE)    \
 	X(lopsided, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = LOPSIDED)              \
 	X(amplitude_of_real_part, .amplitude = UNSCALED, .fault = REAL_ONLY)                       \
 	X(other_divisor, .amplitude = UNSCALED, .fault = OTHER_DIVISOR)                            \
