@@ -6,16 +6,19 @@
 struct writer {
 	struct arena *arena;
 	unsigned char *p;
-	size_t n;
+	size_t n, capacity;
 };
 
 static uint32_t reserve(struct writer *w, size_t bytes)
 {
 	size_t at = (w->n + 7) / 8 * 8;
-	unsigned char *larger = arena_alloc(w->arena, at + bytes + 1, 1);
-	if (w->n)
-		memcpy(larger, w->p, w->n);
-	w->p = larger;
+	if (at + bytes >= w->capacity) {
+		w->capacity = 2 * (at + bytes + 1);
+		unsigned char *larger = arena_alloc(w->arena, w->capacity, 1);
+		if (w->n)
+			memcpy(larger, w->p, w->n);
+		w->p = larger;
+	}
 	w->n = at + bytes;
 	return (uint32_t)at;
 }
@@ -81,10 +84,70 @@ static uint32_t put_kernels(struct writer *w, const struct program *p)
 	return at;
 }
 
+/* "N + 1", or "" for a number. */
+static uint32_t put_dim(struct writer *w, const struct dims *dims, const struct dim *d)
+{
+	char text[100] = "";
+	if (!dim_is_const(d))
+		dim_print(dims, d, text, sizeof text);
+	return put_string(w, text);
+}
+
+static uint32_t put_conditions(struct writer *w, const struct context *c,
+			       const struct conditions *list)
+{
+	uint32_t at = reserve(w, list->n * sizeof(struct normc_desc_condition));
+	for (uint32_t i = 0; i < list->n; i++) {
+		const struct condition *from = &list->item[i];
+		struct normc_desc_condition record = {.two_sided = from->b != NULL};
+		char place[320];
+		diag_place(c->diag, from->loc, place, sizeof place);
+		record.place = put_string(w, place);
+		record.a = put_dim(w, c->dims, from->a);
+		record.b = put_dim(w, c->dims, from->b ? from->b : dim_const(c->dims, 0));
+		put(w, at + i * (uint32_t)sizeof record, &record, sizeof record);
+	}
+	return at;
+}
+
+/* Every result that is computed has extents from 0 on. */
+static void add_extents(struct conditions *list, struct context *c, const struct node *n,
+			bool *seen)
+{
+	for (uint32_t k = 0; k < node_n_results(n); k++) {
+		const struct type *type = node_result(n, k);
+		for (int32_t d = 0; d < type->rank; d++) {
+			const struct dim *dim = type->dim[d];
+			if (dim_lower_bound(dim) >= 0 || dim->kind == DIM_INVALID || seen[dim->id])
+				continue;
+			seen[dim->id] = true;
+			PUSH(c->arena, list->item, list->n,
+			     ((struct condition){dim, NULL, n->loc}));
+		}
+	}
+}
+
+struct conditions conditions_new(const struct program *p)
+{
+	struct context *c = p->context;
+	const struct graph *g = p->graph;
+	const bool *live = graph_live(g);
+	bool *seen = arena_new(c->arena, bool, c->dims->n_dims + 1);
+	struct conditions list = {0};
+	for (uint32_t i = 0; i < c->n_equal; i++)
+		PUSH(c->arena, list.item, list.n,
+		     ((struct condition){c->equal[i].a, c->equal[i].b, c->equal[i].loc}));
+	for (uint32_t i = 0; i < g->n_nodes; i++)
+		if (live[i])
+			add_extents(&list, c, g->nodes[i], seen);
+	return list;
+}
+
 struct bytes descriptor_new(const struct program *p, const struct codegen_options *options)
 {
 	struct writer w = {.arena = p->context->arena};
 	const struct graph *g = p->graph;
+	const struct conditions conditions = conditions_new(p);
 	struct normc_desc desc = {.magic = "normc", .abi = NORMC_ABI};
 	reserve(&w, sizeof desc);
 	desc.n_inputs = g->n_inputs;
@@ -96,6 +159,8 @@ struct bytes descriptor_new(const struct program *p, const struct codegen_option
 	desc.outputs = put_ports(&w, p, g->outputs, g->output_names, g->n_outputs);
 	desc.symbols = put_symbols(&w, p->context->dims);
 	desc.kernels = put_kernels(&w, p);
+	desc.n_conditions = conditions.n;
+	desc.conditions = put_conditions(&w, p->context, &conditions);
 	if (options->weights_file && p->weights_bytes) {
 		desc.weights_file = put_string(&w, options->weights_file);
 		desc.weights_hash = options->weights_hash;

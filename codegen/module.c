@@ -35,13 +35,37 @@ static LLVMValueRef begin_with_symbols(struct emit *e, const char *name, LLVMTyp
 	return LLVMGetParam(e->function, 1);
 }
 
-/* dims(symbols, out): the outputs' extents; 1 if extents that must be equal are not, or one is
- * negative. */
+/* The number of the first condition that does not hold, + 2, or 0; then its sides are in out[0] and
+ * out[1], which else stay as they are. */
+static LLVMValueRef emit_conditions(struct emit *e, LLVMValueRef out)
+{
+	const struct conditions list = conditions_new(e->p);
+	LLVMValueRef which = LLVMConstInt(e->t.i32, 0, 0), value[2], place[2];
+	for (int k = 0; list.n && k < 2; k++) {
+		place[k] = emit_element(e, e->t.i64, out, emit_i64(e, k));
+		value[k] = LLVMBuildLoad2(e->b, e->t.i64, place[k], "");
+	}
+	for (uint32_t i = list.n; i-- > 0;) {
+		const struct dim *right = list.item[i].b;
+		LLVMValueRef a = emit_dim(e, list.item[i].a),
+			     b = right ? emit_dim(e, right) : emit_i64(e, 0);
+		LLVMValueRef fails = LLVMBuildICmp(e->b, right ? LLVMIntNE : LLVMIntSLT, a, b, "");
+		LLVMValueRef number = LLVMConstInt(e->t.i32, i + 2, 0);
+		which = LLVMBuildSelect(e->b, fails, number, which, "");
+		value[0] = LLVMBuildSelect(e->b, fails, a, value[0], "");
+		value[1] = LLVMBuildSelect(e->b, fails, b, value[1], "");
+	}
+	for (int k = 0; list.n && k < 2; k++)
+		LLVMBuildStore(e->b, value[k], place[k]);
+	return which;
+}
+
+/* dims(symbols, out), see struct normc_module. */
 static void emit_dims_function(struct emit *e, const char *name)
 {
 	const struct graph *g = e->p->graph;
 	LLVMValueRef out = begin_with_symbols(e, name, e->t.i32), zero = emit_i64(e, 0);
-	LLVMValueRef bad = LLVMConstInt(e->t.i1, 0, 0);
+	LLVMValueRef bad = LLVMConstInt(e->t.i1, 0, 0), none = LLVMConstInt(e->t.i32, 0, 0);
 	int64_t at = 0;
 	for (uint32_t i = 0; i < g->n_outputs; i++)
 		for (int32_t d = 0; d < g->outputs[i]->type.rank; d++) {
@@ -50,12 +74,10 @@ static void emit_dims_function(struct emit *e, const char *name)
 			bad = LLVMBuildOr(e->b, bad, LLVMBuildICmp(e->b, LLVMIntSLT, v, zero, ""),
 					  "");
 		}
-	for (uint32_t i = 0; i < e->context->n_equal; i++) {
-		LLVMValueRef a = emit_dim(e, e->context->equal[i].a),
-			     b = emit_dim(e, e->context->equal[i].b);
-		bad = LLVMBuildOr(e->b, bad, LLVMBuildICmp(e->b, LLVMIntNE, a, b, ""), "");
-	}
-	LLVMBuildRet(e->b, LLVMBuildZExt(e->b, bad, e->t.i32, ""));
+	LLVMValueRef which = emit_conditions(e, out);
+	LLVMValueRef holds = LLVMBuildICmp(e->b, LLVMIntEQ, which, none, "");
+	bad = LLVMBuildZExt(e->b, bad, e->t.i32, "");
+	LLVMBuildRet(e->b, LLVMBuildSelect(e->b, holds, bad, which, ""));
 }
 
 /* Extents that no arithmetic of ours can overflow with, and memory that a machine may have. */
@@ -184,7 +206,7 @@ static LLVMValueRef call_sizes(struct emit *e, const char *const *name, LLVMValu
 {
 	LLVMTypeRef params[2] = {e->t.ptr, e->t.ptr},
 		    type = LLVMFunctionType(e->t.i32, params, 2, 0);
-	unsigned n_sizes = sizeof(struct normc_sizes) / 8, n_dims = 1;
+	unsigned n_sizes = sizeof(struct normc_sizes) / 8, n_dims = 2;
 	for (uint32_t i = 0; i < e->p->graph->n_outputs; i++)
 		n_dims += (unsigned)e->p->graph->outputs[i]->type.rank;
 	LLVMValueRef sizes = emit_slot(e, LLVMArrayType2(e->t.i64, n_sizes));

@@ -1,14 +1,13 @@
 /* Files that come out of a compile call.
  *
- * Everything is first written into a folder of its own beside the output, synced, and renamed, so
- * that a file appears whole or not at all.  The tools of the system, ar and cc, put the runtime in;
- * its archive is part of this library (runtime_archive.c).  Same input, same bytes: no path or time
- * of the build gets into a file.
+ * Everything is first written into a folder of its own beside the output and then put in place
+ * (output.h).  The tools of the system, ar and cc, put the runtime in; its archive is part of this
+ * library (runtime_archive.c).  Same input, same bytes: no path or time of the build gets into a
+ * file.
  */
 #define _GNU_SOURCE
 #include "artefact.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -31,45 +30,6 @@ static bool io_failure(struct diag *diag, const char *path)
 	return diag_error(diag, nowhere, NORMC_IO, "%.300s: %s", path, strerrordesc_np(errno));
 }
 
-/* ---- folders ---- */
-
-bool folder_make(struct diag *diag, const char *beside, char *folder, size_t size)
-{
-	const char *temporary = getenv("TMPDIR"), *slash = beside ? strrchr(beside, '/') : NULL;
-	int n;
-
-	if (!temporary || !*temporary)
-		temporary = "/tmp";
-	if (!beside)
-		n = snprintf(folder, size, "%s/normc-XXXXXX", temporary);
-	else
-		n = snprintf(folder, size, "%.*s/.normc-XXXXXX",
-			     slash ? (int)(slash - beside) : 1, slash ? beside : ".");
-	if (n < 0 || (size_t)n >= size) {
-		folder[0] = 0;
-		return diag_error(diag, nowhere, NORMC_IO, "the path is too long");
-	}
-	if (mkdtemp(folder))
-		return true;
-	*strrchr(folder, '/') = 0;
-	diag_error(diag, nowhere, NORMC_IO, "cannot write into the folder '%.300s': %s",
-		   folder[0] ? folder : "/", strerrordesc_np(errno));
-	folder[0] = 0;
-	return false;
-}
-
-void folder_remove(const char *folder)
-{
-	DIR *directory = folder[0] ? opendir(folder) : NULL;
-	if (!directory)
-		return;
-	for (struct dirent *entry; (entry = readdir(directory));)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			unlinkat(dirfd(directory), entry->d_name, 0);
-	closedir(directory);
-	rmdir(folder);
-}
-
 /* FOLDER/NAME in the arena. */
 static const char *inside(struct compile *c, const char *folder, const char *name)
 {
@@ -78,19 +38,34 @@ static const char *inside(struct compile *c, const char *folder, const char *nam
 
 /* ---- pieces ---- */
 
-/* Writes the weights, if there are any, to `path`. */
+static bool fill_weights(struct compile *c, FILE *file)
+{
+	bool ok = weights_write(c->program, fileno(file), NULL);
+	model_rest(c->model->model); /* LLVM takes a copy of the weights next */
+	return ok;
+}
+
+/* Writes the weights to `path` in a folder for temporary files. */
 static bool write_weights(struct compile *c, const char *path)
 {
-	int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (file < 0)
-		return io_failure(&c->diag, path);
-	bool ok = weights_write(c->program, file, NULL);
-	model_rest(c->model->model); /* LLVM takes a copy of the weights next */
-	if (close(file) && ok)
-		return io_failure(&c->diag, path);
-	if (!ok && !c->diag.errors)
-		return io_failure(&c->diag, path);
-	return ok;
+	FILE *file = fopen(path, "wb");
+	bool ok = file && fill_weights(c, file);
+	if (file && fclose(file))
+		ok = false;
+	return ok || (!c->diag.errors && io_failure(&c->diag, path));
+}
+
+/* Writes them to `path`, which may lie on another file system than the code. */
+static bool write_weights_beside(struct compile *c, const char *path)
+{
+	struct output out;
+	if (!output_begin(&out, &c->diag, path))
+		return false;
+	bool ok = fill_weights(c, out.file);
+	if (ok || !c->diag.errors)
+		return output_end(&out, &c->diag, ok);
+	output_abandon(&out);
+	return false;
 }
 
 bool artefact_loadable(struct compile *c, void *user)
@@ -112,16 +87,6 @@ enum normc_status folder_load(struct normc_program **program, const char *folder
 	snprintf(object, sizeof object, "%s/code.o", folder);
 	snprintf(weights, sizeof weights, "%s/weights", folder);
 	return jit_load(program, object, "model", access(weights, F_OK) ? NULL : weights, error);
-}
-
-bool file_put_in_place(struct diag *diag, const char *from, const char *to)
-{
-	int file = open(from, O_RDONLY | O_CLOEXEC);
-	if (file < 0)
-		return io_failure(diag, from);
-	int failed = fsync(file);
-	close(file);
-	return (!failed && !rename(from, to)) || io_failure(diag, to);
 }
 
 /* ---- tools ---- */
@@ -313,15 +278,20 @@ static bool write_header(struct compile *c, const char *path)
 	return ok || io_failure(&c->diag, path);
 }
 
-/* Weights beside the code may lie on another file system, where a rename from the folder is
- * impossible. */
-static bool write_weights_file(struct compile *c, const char *path)
+/* Adds the files that the output brings along to what the command reads and writes, and checks all.
+ * `weights` may be NULL. */
+static bool add_paths(struct compile *c, const char *path, const char *weights)
 {
-	const char *partial = arena_printf(c->context.arena, "%s.part", path);
-	if (write_weights(c, partial) && file_put_in_place(&c->diag, partial, path))
-		return true;
-	unlink(partial);
-	return false;
+	struct named_path *all = arena_new(c->context.arena, struct named_path, c->n_paths + 2);
+	for (size_t i = 0; i < c->n_paths; i++)
+		all[i] = c->paths[i];
+	all[c->n_paths++] = (struct named_path){"the header", with_suffix(c, path, ".h"),
+						PATH_WRITTEN, false};
+	if (weights && !c->options.weights_file)
+		all[c->n_paths++] =
+				(struct named_path){"the weights", weights, PATH_WRITTEN, false};
+	c->paths = all;
+	return paths_check(&c->diag, all, c->n_paths);
 }
 
 bool artefact_write(struct compile *c, void *user)
@@ -332,7 +302,7 @@ bool artefact_write(struct compile *c, void *user)
 	if (!kind)
 		return false;
 	choose_names(c, kind, path);
-	if (!compile_to(c, STAGE_LOWERED))
+	if (!add_paths(c, path, c->codegen.weights_file) || !compile_to(c, STAGE_LOWERED))
 		return false;
 	bool any = c->program->weights_bytes > 0, beside = c->codegen.weights_file;
 	/* the code holds the hash, and the file is written only when there is code for it */
@@ -342,7 +312,7 @@ bool artefact_write(struct compile *c, void *user)
 		return false;
 	const char *weights = beside ? c->codegen.weights_file : inside(c, folder, "weights");
 	const char *header = inside(c, folder, "header");
-	if (any && !(beside ? write_weights_file(c, weights) : write_weights(c, weights)))
+	if (any && !(beside ? write_weights_beside(c, weights) : write_weights(c, weights)))
 		return false;
 	if (!emitted_write(c->emitted, kind->form, inside(c, folder, "code.o"),
 			   any && !beside ? weights : NULL))

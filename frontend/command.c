@@ -2,12 +2,12 @@
 #include "command.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "pass.h"
+#include "substitute.h"
 
 enum {
 	COMPILE = 1,
@@ -20,8 +20,10 @@ enum {
 	MODEL = COMPILE | RUN | BENCH | INSPECT | OPT | VERIFY
 };
 
-/* MAYBE: a text that only stands behind '='; "" without one. */
-enum kind { FLAG, TEXT, MAYBE, TEXTS, WHOLE, REAL };
+/* COUNT: a whole number from 1.  The last ones are paths (output.h): of a file that is written;
+ * MAYBE: the same, but only behind '=', and "" without one; of a file that is read; READS: of
+ * several, as NAME=FILE or FILE; of a folder that is made when it is needed. */
+enum kind { FLAG, TEXT, TEXTS, WHOLE, COUNT, REAL, WRITTEN, MAYBE, READ, READS, FOLDER };
 
 struct option {
 	const char *name;
@@ -36,19 +38,19 @@ struct option {
 #define FIELD(name) offsetof(struct settings, name)
 
 static const struct option options[] = {
-		{"output", 'o', "OUT", COMPILE, TEXT, FIELD(output),
+		{"output", 'o', "OUT", COMPILE, WRITTEN, FIELD(output),
 		 "the file to write: .o .a .so .ll or .s"},
-		{"output", 'o', "OUT", OPT, TEXT, FIELD(output), "the ONNX file to write"},
-		{"opset", 0, "N", OPT, WHOLE, FIELD(opset),
+		{"output", 'o', "OUT", OPT, WRITTEN, FIELD(output), "the ONNX file to write"},
+		{"opset", 0, "N", OPT, COUNT, FIELD(opset),
 		 "use no operator of a later opset; 13 to 28, default: 23"},
-		{"weights", 0, "FILE", COMPILE, TEXT, FIELD(weights),
+		{"weights", 0, "FILE", COMPILE, WRITTEN, FIELD(weights),
 		 "put the weights into FILE, which is mapped when the model is loaded"},
 		{"symbol", 0, "NAME", COMPILE, TEXT, FIELD(symbol),
 		 "prefix of the generated names; default: the output's name"},
-		{"input", 'i', "NAME=FILE", RUN | VERIFY, TEXTS, FIELD(inputs),
+		{"input", 'i', "NAME=FILE", RUN | VERIFY, READS, FIELD(inputs),
 		 "an input from a .npy, .npz or .pb file; an only input needs no NAME="},
-		{"output-dir", 0, "DIR", RUN, TEXT, FIELD(output_dir),
-		 "folder for NAME.npy of each output; default: the current one"},
+		{"output-dir", 0, "DIR", RUN, FOLDER, FIELD(output_dir),
+		 "folder for NAME.npy of each output, made if missing; default: the current one"},
 		{"dim", 0, "N=1", MODEL | CHECK, TEXTS, FIELD(dims),
 		 "fix the unknown dimension N; may be given several times"},
 		{"cpu", 0, "NAME", (MODEL & ~OPT) | CHECK, TEXT, FIELD(cpu),
@@ -68,7 +70,7 @@ static const struct option options[] = {
 		{"quiet", 'q', NULL, CHECK, FLAG, FIELD(quiet), "only lines that are not `pass`"},
 		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs),
 		 "number of timed runs; default: 0, two seconds' worth"},
-		{"report", 0, "FILE", VERIFY, TEXT, FIELD(report),
+		{"report", 0, "FILE", VERIFY, WRITTEN, FIELD(report),
 		 "write the cases to FILE.xml (JUnit) or FILE.json"},
 		{"seed", 0, "N", BENCH | VERIFY, WHOLE, FIELD(seed),
 		 "seed of the made-up inputs; default: 1"},
@@ -78,10 +80,12 @@ static const struct option options[] = {
 		{"graph", 0, NULL, INSPECT, FLAG, FIELD(graph), "print the rewritten graph"},
 		{"kernels", 0, NULL, INSPECT, FLAG, FIELD(kernels),
 		 "print kernels, buffers and the memory plan"},
-		{"html", 0, "FILE.html", INSPECT, TEXT, FIELD(html),
+		{"html", 0, "FILE.html", INSPECT, WRITTEN, FIELD(html),
 		 "draw the graph before and after the rewrites, with the remarks"},
 		{"passes", 0, "-NAME,+NAME,...", MODEL | CHECK, TEXT, FIELD(passes),
 		 "leave passes out, or add one that runs on request (listed below)"},
+		{"calibrate", 0, "FILE.npz", MODEL, READ, FIELD(calibrate),
+		 "data for passes that replace norms and change results: an array for each input"},
 		{"remarks", 0, "FILE.json", COMPILE | INSPECT, MAYBE, FIELD(remarks),
 		 "tell each rewrite that was done, and each that was not and why"},
 		{"dump-after", 0, "PASS", MODEL, TEXT, FIELD(dump_after),
@@ -90,12 +94,13 @@ static const struct option options[] = {
 		 "check the graph after every pass"},
 		{"time-passes", 0, NULL, MODEL, FLAG, FIELD(time_passes),
 		 "print the time of every pass"},
-		{"memory", 0, "MIB", MODEL | CHECK, WHOLE, FIELD(memory),
+		{"memory", 0, "MIB", MODEL | CHECK, COUNT, FIELD(memory),
 		 "memory of the compiler beyond the mapped model; default: 8192"},
 		{"help", 'h', NULL, ~0u, FLAG, 0, "this text"},
 };
 
 enum { N_OPTIONS = sizeof options / sizeof *options };
+_Static_assert(N_OPTIONS <= 64, "settings.given has a bit for each");
 
 const struct command commands[] = {
 		{"compile", "write native code and a C header for a model",
@@ -155,8 +160,11 @@ const struct command commands[] = {
 		 "names of inputs, outputs and nodes and the metadata stay.  All is for one\n"
 		 "opset: the model's own, at least 13, or a later one that an operator needs,\n"
 		 "such as LayerNormalization (17), Gelu (20) or RMSNormalization (23).\n"
-		 "--opset N is the last that may be used, and may be below the model's own;\n"
-		 "elementary operators stand in for later ones.\n"
+		 "--opset N is the last that may be used, and may be below the model's own.\n"
+		 "For later norms the model gets functions of its own, in the domain normc.nn,\n"
+		 "from opset 15 on; for others, and below, elementary operators stand in.  What\n"
+		 "has no other form, such as STFT (17), is refused.  13 is the first: before it\n"
+		 "Softmax, ReduceSum and Squeeze were other operators.\n"
 		 "\n"
 		 "  normc opt resnet50.onnx -o small.onnx\n"
 		 "  normc opt bert.onnx -o bert17.onnx --opset 17 --dim batch=1\n"
@@ -177,6 +185,9 @@ const struct command commands[] = {
 		 "             round are left to the float lane\n"
 		 "\n"
 		 "Inputs are made up, but for those that --input gives.\n"
+		 "A pass that replaces norms (--calibrate) changes the results on purpose: the\n"
+		 "reference is then the model with the norms replaced, and how far the outputs\n"
+		 "moved on the data is printed before.\n"
 		 "Prints a line for each lane, output and kind of input; exits with 1 if\n"
 		 "one failed.  `not applicable` means that nothing was checked, and why.\n"
 		 "\n"
@@ -194,38 +205,14 @@ static unsigned command_bit(const struct command *command)
 	return 1u << (command - commands);
 }
 
-/* ---- messages ---- */
-
-enum normc_status complain(enum normc_status status, const char *format, ...)
-{
-	va_list args;
-	va_start(args, format);
-	fputs("normc: error: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
-	va_end(args);
-	return status;
-}
-
-void print_diagnostic(void *user, const char *severity, const char *line)
-{
-	(void)user;
-	(void)severity;
-	fprintf(stderr, "%s\n", line);
-}
-
-void print_text(void *user, const char *text)
-{
-	(void)user;
-	fputs(text, stdout);
-}
+/* ---- help ---- */
 
 static void print_passes(FILE *file)
 {
 	struct pass_description d;
 	fputs("\nPasses (+: only on request; =: always):\n", file);
 	for (uint32_t i = 0; pass_describe(i, &d); i++)
-		fprintf(file, "  %c%-12s %s\n",
+		fprintf(file, "  %c%-16s %s\n",
 			d.asked	   ? '+'
 			: d.always ? '='
 				   : ' ',
@@ -253,15 +240,15 @@ void command_help(const struct command *command)
 
 /* ---- reading ---- */
 
-static bool list_add(struct list *list, const char *text)
+static enum normc_status list_add(struct list *list, const char *text)
 {
 	const char **item = realloc(list->item, ((size_t)list->n + 2) * sizeof *item);
 	if (!item)
-		return false;
+		return complain(NORMC_LIMIT, "out of memory");
 	list->item = item;
 	item[list->n++] = text;
 	item[list->n] = NULL;
-	return true;
+	return NORMC_OK;
 }
 
 /* Letters that two words have in common at their beginnings; to guess what was meant. */
@@ -310,16 +297,51 @@ static const struct option *find_option(const struct command *command, const cha
 	return NULL;
 }
 
+static uint64_t option_bit(const struct option *o)
+{
+	return UINT64_C(1) << (o - options);
+}
+
 static bool read_number(const struct option *o, const char *text, double *number)
 {
 	char *end;
 	*number = strtod(text, &end);
 	if (end == text || *end || !isfinite(*number) || *number < 0)
 		return false;
-	return o->kind == REAL || (*number < 1e9 && floor(*number) == *number);
+	return o->kind == REAL ||
+	       (*number < 1e9 && floor(*number) == *number && *number >= (o->kind == COUNT));
 }
 
-/* `value` is NULL for flags. */
+static enum normc_status use_path(struct settings *s, struct named_path path)
+{
+	struct named_path *used = realloc(s->used, ((size_t)s->n_used + 1) * sizeof *used);
+	if (!used)
+		return complain(NORMC_LIMIT, "out of memory");
+	s->used = used;
+	used[s->n_used++] = path;
+	return NORMC_OK;
+}
+
+/* The value of an option that is a path. */
+static enum normc_status use_option(struct settings *s, const struct option *o, const char *value)
+{
+	enum path_use use = o->kind == FOLDER			  ? PATH_FOLDER
+			    : o->kind == READ || o->kind == READS ? PATH_READ
+								  : PATH_WRITTEN;
+	if (!*value)
+		return complain(NORMC_USAGE, "--%s needs a value that is not empty", o->name);
+	struct named_path path = {o->name, value, use, true};
+	enum normc_status status = use_path(s, path);
+	/* names may contain '=' as well as paths, and the model tells which are names only later */
+	const char *equals = o->kind == READS ? strchr(value, '=') : NULL;
+	for (; !status && equals; equals = strchr(equals + 1, '=')) {
+		path.path = equals + 1;
+		status = use_path(s, path);
+	}
+	return status;
+}
+
+/* `value` is NULL for flags, and for MAYBE without one. */
 static enum normc_status set_option(struct settings *s, const struct option *o, const char *value)
 {
 	void *field = (char *)s + o->field;
@@ -330,33 +352,51 @@ static enum normc_status set_option(struct settings *s, const struct option *o, 
 	case TEXT:
 		*(const char **)field = value;
 		break;
-	case MAYBE:
-		*(const char **)field = value ? value : "";
-		break;
 	case TEXTS:
-		if (!list_add(field, value))
-			return complain(NORMC_LIMIT, "out of memory");
-		break;
+		return list_add(field, value);
 	case WHOLE:
+	case COUNT:
 	case REAL:
 		if (!read_number(o, value, field))
-			return complain(NORMC_USAGE, "--%s takes a %snumber, not '%s'", o->name,
-					o->kind == WHOLE ? "whole " : "", value);
+			return complain(NORMC_USAGE, "--%s takes a %snumber%s, not '%s'", o->name,
+					o->kind == REAL ? "" : "whole ",
+					o->kind == COUNT ? " from 1" : "", value);
 		break;
+	case MAYBE:
+		*(const char **)field = value ? value : "";
+		return value ? use_option(s, o, value) : NORMC_OK;
+	case WRITTEN:
+	case READ:
+	case FOLDER:
+		*(const char **)field = value;
+		return use_option(s, o, value);
+	case READS: {
+		enum normc_status status = list_add(field, value);
+		return status ? status : use_option(s, o, value);
+	}
 	}
 	return NORMC_OK;
 }
 
 static enum normc_status count_paths(const struct settings *s, const struct command *command)
 {
-	if (s->paths.n < command->least_paths)
-		return complain(NORMC_USAGE, "no %s given\nusage: %s\n`normc %s --help` tells more",
-				command->run == command_check ? "folder" : "model", command->usage,
-				command->name);
-	if (s->paths.n > command->most_paths)
-		return complain(NORMC_USAGE, "one '%s' too many\nusage: %s",
-				s->paths.item[command->most_paths], command->usage);
-	return NORMC_OK;
+	const char *more = s->paths.n > command->most_paths ? s->paths.item[command->most_paths]
+							    : NULL;
+	if (s->paths.n >= command->least_paths && !more)
+		return NORMC_OK;
+	if (more)
+		complain(NORMC_USAGE, "one '%s' too many", more);
+	else
+		complain(NORMC_USAGE, "no %s given",
+			 command->run == command_check ? "folder" : "model");
+	fprintf(stderr, "usage: %s\n`normc %s --help` tells more\n", command->usage, command->name);
+	return NORMC_USAGE;
+}
+
+static enum normc_status check_paths(const struct settings *s)
+{
+	struct diag diag = {.file = "normc", .sink = print_diagnostic};
+	return paths_check(&diag, s->used, (size_t)s->n_used) ? NORMC_OK : diag.status;
 }
 
 /* Describes the pass that is called as the first `length` letters of `name`; false if there is
@@ -412,12 +452,23 @@ static enum normc_status read_option(struct settings *s, const struct command *c
 	}
 	if (!o->value && value)
 		return complain(NORMC_USAGE, "--%s takes no value", o->name);
+	if (o->kind != FLAG && o->kind != TEXTS && o->kind != READS && (s->given & option_bit(o)))
+		return complain(NORMC_USAGE, "--%s is given twice", o->name);
+	s->given |= option_bit(o);
 	if (o->value && !value && o->kind != MAYBE)
 		value = *++*arguments;
 	if (o->value && !value && o->kind != MAYBE)
 		return complain(NORMC_USAGE, "--%s needs a value: --%s %s", o->name, o->name,
 				o->value);
 	return set_option(s, o, value);
+}
+
+static enum normc_status add_path(struct settings *s, const struct command *command,
+				  const char *path)
+{
+	struct named_path used = {"the model", path, PATH_READ, false};
+	enum normc_status status = list_add(&s->paths, path);
+	return status || command->run == command_check ? status : use_path(s, used);
 }
 
 enum normc_status settings_read(struct settings *s, const struct command *command, char **arguments,
@@ -428,6 +479,7 @@ enum normc_status settings_read(struct settings *s, const struct command *comman
 			       .atol = 1e-7,
 			       .limit = command->run == command_check ? 60 : 0,
 			       .seed = 1,
+			       .opset = -1,
 			       .threads = command->run == command_check ? 1 : 0};
 	*help = false;
 	for (; *arguments; arguments++) {
@@ -437,18 +489,23 @@ enum normc_status settings_read(struct settings *s, const struct command *comman
 			options_end = true;
 		else if (!options_end && given[0] == '-' && given[1])
 			status = read_option(s, command, &arguments, help);
-		else if (!list_add(&s->paths, given))
-			status = complain(NORMC_LIMIT, "out of memory");
+		else
+			status = add_path(s, command, given);
 		if (status || *help)
 			return status;
 	}
 	enum normc_status status = count_paths(s, command);
-	return status ? status : check_passes(s);
+	status = status ? status : check_passes(s);
+	return status ? status : check_paths(s);
 }
 
 void settings_free(struct settings *s)
 {
+	free(s->used);
 	free(s->paths.item);
 	free(s->inputs.item);
 	free(s->dims.item);
+	for (uint32_t i = 0; i < s->n_samples; i++)
+		free((void *)(uintptr_t)s->samples[i].x);
+	free(s->samples);
 }

@@ -15,17 +15,24 @@ struct list {
 /* What the options say; fields of other commands keep their defaults. */
 struct settings {
 	struct list paths, inputs, dims;
+	struct named_path *used; /* every path above and below, in the order given */
+	int32_t n_used;
+	uint64_t given; /* which options, as bits */
 	const char *output, *output_dir;
 	const char *cpu, *target, *weights, *symbol;
 	const char *passes, *dump_after;
 	const char *remarks; /* a file's path; "": to be printed; NULL: none */
 	const char *report;
+	const char *calibrate;
+	struct norm_sample *samples; /* from --calibrate */
+	uint32_t n_samples;
 	const char *html;
 	bool verify, time_passes;
 	bool interpret, interpret_rewritten;
 	bool profile, json, graph, kernels, quiet;
 	double rtol, atol;
-	double threads, runs, seed, limit, memory, opset; /* whole numbers */
+	double threads, runs, seed, limit, memory; /* whole numbers */
+	double opset; /* likewise; -1: none was given */
 };
 
 struct command {
@@ -54,9 +61,17 @@ enum normc_status settings_read(struct settings *s, const struct command *comman
 void settings_free(struct settings *s);
 void command_help(const struct command *command);
 
+/* ---- command_say.c ---- */
+
 /* Says what is wrong on stderr; returns the status. */
 enum normc_status complain(enum normc_status status, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
+/* Prints; control characters are shown as "\x0a", but for a newline that ends `format`. */
+void say(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* For a command that writes `-o OUT`: says if there is none, and then also if there is no model. */
+enum normc_status need_output(const struct settings *settings, const char *example);
+/* Whether a path ends so, with something before it. */
+bool path_ends(const char *path, const char *suffix);
 /* A sink for diagnostics that writes to stderr, and a writer to stdout. */
 void print_diagnostic(void *user, const char *severity, const char *line);
 void print_text(void *user, const char *text);
@@ -98,17 +113,28 @@ struct normc_options settings_options(const struct settings *s);
 /* Options of passes and where messages go. */
 void settings_apply(const struct settings *s, struct compile *c, bool silent);
 
-bool path_is_library(const char *path);
 /* Opens MODEL.onnx or MODEL.so.  With `folder` NULL an ONNX file is compiled in a child process,
  * with messages on stderr; else in this process, silently, and the caller removes the folder, also
  * after a crash.  Fills `error`.  Close the runner also after a failure. */
 enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path,
 			      const char *folder, struct normc_error *error);
+/* Opens what artefact_loadable wrote into a folder. */
+enum normc_status runner_load(struct runner *r, const struct settings *s, const char *folder,
+			      struct normc_error *error);
 /* Runs on in[0..n_inputs); out[i].data comes from malloc and is the caller's, also after a failure
  * (then maybe NULL). */
 enum normc_status runner_run(struct runner *r, const struct normc_tensor *in,
 			     struct normc_tensor *out, struct normc_error *error);
 void runner_close(struct runner *r);
+
+/* ---- command_calibrate.c ---- */
+
+/* Measures the model if a pass wants that: prints how far the outputs move, and puts samples into
+ * the settings.  Complains if --calibrate is missing or of no use. */
+enum normc_status calibrate(struct settings *settings);
+/* In a guarded step, after importing: takes the graph behind the substitution, if there is one, for
+ * the imported one, and the substitution off the list. */
+bool calibrate_reference(struct compile *c);
 
 /* ---- command_remarks.c ---- */
 
@@ -116,8 +142,6 @@ void runner_close(struct runner *r);
 bool remarks_write(struct compile *c, const struct settings *settings);
 /* What a rewrite does, or why it is right; NULL: its table does not say. */
 const char *rule_help(const char *rule);
-/* Both are there, and the same. */
-bool is_same_file(const char *a, const char *b);
 
 /* ---- command_interpret.c ---- */
 

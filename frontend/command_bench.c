@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "eval.h"
+#include "import.h"
 #include "io.h"
 
 struct times {
@@ -91,18 +92,50 @@ static bool fill(struct arena *arena, struct diag *diag, void *user)
 	return true;
 }
 
+/* Whether `given` ("N=1") is for the symbol. */
+static bool is_for(const char *given, const char *symbol)
+{
+	size_t length = strlen(symbol);
+	return length && !strncmp(given, symbol, length) && given[length] == '=';
+}
+
 /* The extent that --dim gives a symbol, or 1.  A model that was compiled for this run has no symbol
  * left that --dim names. */
 static int64_t chosen_extent(const struct settings *s, const struct normc_port *port, int32_t d)
 {
 	const char *symbol = port->symbol[d];
-	size_t length = strlen(symbol);
-	for (int32_t i = 0; length && i < s->dims.n; i++)
-		if (!strncmp(s->dims.item[i], symbol, length) && s->dims.item[i][length] == '=')
-			return strtoll(s->dims.item[i] + length + 1, NULL, 10);
-	fprintf(stderr, "note: dimension %d%s%s of input '%s' is taken to be 1; --dim sets it\n",
-		(int)d, length ? " = " : "", symbol, port->name);
+	for (int32_t i = 0; i < s->dims.n; i++)
+		if (is_for(s->dims.item[i], symbol))
+			return strtoll(s->dims.item[i] + strlen(symbol) + 1, NULL, 10);
+	say(stderr, "note: dimension %d%s%s of input '%s' is taken to be 1; --dim sets it\n",
+	    (int)d, *symbol ? " = " : "", symbol, port->name);
 	return 1;
+}
+
+static bool has_symbol(const struct runner *r, const char *given)
+{
+	for (size_t i = 0; i < r->n_inputs; i++)
+		for (int32_t d = 0; d < r->inputs[i].rank; d++)
+			if (is_for(given, r->inputs[i].symbol[d]))
+				return true;
+	return false;
+}
+
+/* Of a library, whose importer cannot check it, whether --dim names its dimensions. */
+static enum normc_status check_dims(const struct runner *r, const struct settings *s)
+{
+	struct diag diag = {.file = "normc", .sink = print_diagnostic};
+	if (!path_ends(s->paths.item[0], ".so"))
+		return NORMC_OK;
+	if (!import_fixed_valid(&diag, s->dims.item))
+		return diag.status;
+	for (int32_t i = 0; i < s->dims.n; i++)
+		if (!has_symbol(r, s->dims.item[i]))
+			return complain(NORMC_USAGE,
+					"--dim %s: the inputs of '%s' have no unknown dimension of "
+					"that name; what is fixed was fixed by `normc compile`",
+					s->dims.item[i], s->paths.item[0]);
+	return NORMC_OK;
 }
 
 /* Made-up inputs; unknown dimensions become 1. */
@@ -268,10 +301,11 @@ static enum normc_status bench(struct runner *r, const struct settings *s, struc
 {
 	struct normc_error error = {0};
 	struct times times = {.ms = calloc(MOST_RUNS, sizeof(double))};
-	enum normc_status status = make_inputs(r, s, in);
+	enum normc_status status =
+			times.ms ? check_dims(r, s) : complain(NORMC_LIMIT, "out of memory");
 
-	if (!times.ms)
-		return complain(NORMC_LIMIT, "out of memory");
+	if (!status)
+		status = make_inputs(r, s, in);
 	limit_time(s->limit);
 	if (!status && (status = runner_run(r, in, out, &error)))
 		complain(status, "%s", error.text);

@@ -275,10 +275,10 @@ static void check_case(const struct settings *s, const char *path, struct totals
 	totals->unsupported += v.status == NORMC_UNSUPPORTED;
 	totals->failed += v.status != NORMC_OK && v.status != NORMC_UNSUPPORTED;
 	if (!v.status && !s->quiet)
-		printf("pass %s\n", name);
+		say(stdout, "pass %s\n", name);
 	else if (v.status)
-		printf("%s %s: %s\n", v.status == NORMC_UNSUPPORTED ? "unsupported" : "FAIL", name,
-		       v.text);
+		say(stdout, "%s %s: %s\n", v.status == NORMC_UNSUPPORTED ? "unsupported" : "FAIL",
+		    name, v.text);
 }
 
 static bool is_case(const char *path)

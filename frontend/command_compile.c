@@ -25,10 +25,10 @@ enum normc_status command_compile(const struct settings *settings)
 {
 	struct diag diag = {.file = "normc", .sink = print_diagnostic};
 	char folder[4096] = "";
-	enum normc_status status;
+	enum normc_status status = need_output(settings, "OUT.so (or .a .o .ll .s)");
 
-	if (!settings->output)
-		return complain(NORMC_USAGE, "no output given: -o OUT.so (or .a .o .ll .s)");
+	if (status)
+		return status;
 	if (!folder_make(&diag, settings->output, folder, sizeof folder))
 		return diag.status;
 	status = in_child(settings->paths.item[0], compile_job,

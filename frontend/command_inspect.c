@@ -70,8 +70,8 @@ static void mark_left(const struct graph *g, enum left *left, uint32_t n_sources
 
 static void print_norm(const struct count *count)
 {
-	printf("%s: %u in the model, %u after rewriting", count->op_type, count->before,
-	       count->after);
+	say(stdout, "%s: %u in the model, %u after rewriting", count->op_type, count->before,
+	    count->after);
 	if (count->meanless)
 		printf(", %u of them without a mean (RMSNorm)", count->meanless);
 	putchar('\n');
@@ -93,7 +93,7 @@ static void print_operators(struct compile *c)
 			found = &counts[n++];
 			*found = (struct count){.op_type = s->op_type,
 						.domain = s->domain ? s->domain : "",
-						.norm = is_norm(s->op_type)};
+						.norm = !*s->domain && is_norm(s->op_type)};
 		}
 		found->before++;
 		found->after += left[i] != GONE;
@@ -102,8 +102,8 @@ static void print_operators(struct compile *c)
 	qsort(counts, n, sizeof *counts, by_name);
 	printf("operators:\n");
 	for (uint32_t i = 0; i < n; i++)
-		printf("  %s%s%s: %u\n", counts[i].domain, counts[i].domain[0] ? "." : "",
-		       counts[i].op_type, counts[i].before);
+		say(stdout, "  %s%s%s: %u\n", counts[i].domain, counts[i].domain[0] ? "." : "",
+		    counts[i].op_type, counts[i].before);
 	for (uint32_t i = 0; i < n; i++)
 		if (counts[i].norm)
 			print_norm(&counts[i]);
@@ -113,7 +113,7 @@ static void print_operators(struct compile *c)
 
 static void print_type(struct compile *c, const char *name, const struct type *type)
 {
-	printf("  %s: %s[", name, normc_elem_name(type->elem));
+	say(stdout, "  %s: %s[", name, normc_elem_name(type->elem));
 	for (int32_t d = 0; d < type->rank; d++) {
 		char text[200];
 		dim_print(c->context.dims, type->dim[d], text, sizeof text);
@@ -181,12 +181,6 @@ static void print_totals(struct compile *c)
 static bool write_page(struct compile *c, const struct settings *s)
 {
 	const char *path = s->paths.item[0], *slash = strrchr(path, '/');
-	if (is_same_file(s->html, path))
-		return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
-				  "--html %s would overwrite the model", s->html);
-	if (s->remarks && !strcmp(s->remarks, s->html))
-		return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
-				  "--html and --remarks would both write %s", s->html);
 	return page_write(c, slash ? slash + 1 : path, s->html);
 }
 

@@ -85,11 +85,6 @@ enum normc_status interpreter_open(struct runner *r, const struct settings *s, c
 
 /* ---- running ---- */
 
-static bool wrong(struct compile *c, const char *name, const char *what)
-{
-	return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE, "input '%s' %s", name, what);
-}
-
 /* The values of all symbols, from where they are defined. */
 static bool solve(struct compile *c, const struct interpreter *it, const struct tensor *in,
 		  int64_t *symbols)
@@ -100,7 +95,9 @@ static bool solve(struct compile *c, const struct interpreter *it, const struct 
 		const struct tensor *from = &in[s->input];
 		const char *name = it->graph->inputs[s->input]->attr.port->name;
 		if (s->index >= (s->element ? from->count : from->rank))
-			return wrong(c, name, "is too short");
+			return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+					  "input '%s' has no %s %u, as shapes depend on it", name,
+					  s->element ? "element" : "dimension", s->index);
 		symbols[i] = s->element ? from->i[s->index] : from->dim[s->index];
 	}
 	return true;
@@ -111,12 +108,16 @@ static bool check_input(struct compile *c, const struct node *n, const struct te
 {
 	const char *name = n->attr.port->name;
 	for (int32_t d = 0; d < t->rank; d++) {
+		const struct dim *dim = n->type.dim[d];
+		bool named = dim->kind == DIM_SYMBOL;
+		const char *symbol = named ? c->context.dims->symbols[dim->value].name : "";
 		int64_t extent = -1;
-		if (!dim_eval(n->type.dim[d], symbols, &extent) || extent != t->dim[d])
-			return diag_error(
-					&c->diag, (struct loc){0}, NORMC_USAGE,
-					"dimension %d of input '%s' is %lld, but %lld is expected",
-					d, name, (long long)t->dim[d], (long long)extent);
+		if (!dim_eval(dim, symbols, &extent) || extent != t->dim[d])
+			return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+					  "dimension %d of input '%s' is %lld, but %s%s%lld is "
+					  "expected",
+					  d, name, (long long)t->dim[d], symbol,
+					  *symbol ? " = " : "", (long long)extent);
 	}
 	return true;
 }
@@ -127,10 +128,15 @@ static bool load_inputs(struct compile *c, const struct interpreter *it, struct 
 	for (uint32_t i = 0; i < it->graph->n_inputs; i++) {
 		const struct node *n = it->graph->inputs[i];
 		const struct normc_tensor *t = &it->in[i];
+		const char *name = n->attr.port->name;
 		if (t->elem != n->type.elem)
-			return wrong(c, n->attr.port->name, "has the wrong type");
+			return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+					  "input '%s' has type %s, the model takes %s", name,
+					  normc_elem_name(t->elem), normc_elem_name(n->type.elem));
 		if (t->rank != n->type.rank)
-			return wrong(c, n->attr.port->name, "has the wrong number of dimensions");
+			return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+					  "input '%s' has %d dimensions, the model takes %d", name,
+					  t->rank, n->type.rank);
 		in[i] = tensor_load(arena, t->elem, t->rank, t->dim, t->data);
 	}
 	return true;

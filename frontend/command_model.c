@@ -28,6 +28,10 @@ void settings_apply(const struct settings *s, struct compile *c, bool silent)
 	c->passes.verify = s->verify;
 	c->passes.time = s->time_passes;
 	c->passes.put = print_text;
+	c->passes.samples = s->samples;
+	c->passes.n_samples = s->n_samples;
+	c->paths = s->used;
+	c->n_paths = (size_t)s->n_used;
 	if (!silent)
 		c->diag.sink = print_diagnostic;
 }
@@ -101,10 +105,37 @@ static enum normc_status compile_here(struct runner *r, struct job *job)
 	return status ? status : folder_load(&r->program, job->folder, job->error);
 }
 
-bool path_is_library(const char *path)
+/* Options that are of no use for what is compiled already. */
+static enum normc_status check_library(const struct settings *s, const char *path)
 {
-	size_t n = strlen(path);
-	return n > 3 && !strcmp(path + n - 3, ".so");
+	if (s->interpret || s->interpret_rewritten)
+		return complain(NORMC_USAGE,
+				"'%s' is compiled already: the interpreter takes the ONNX file",
+				path);
+	if (s->cpu || s->passes || s->dump_after)
+		return complain(NORMC_USAGE,
+				"'%s' is compiled already: give --cpu, --passes and --dump-after "
+				"to `normc compile`",
+				path);
+	return NORMC_OK;
+}
+
+/* With the program there. */
+static enum normc_status start(struct runner *r, const struct settings *s,
+			       struct normc_error *error)
+{
+	struct normc_session_options options = {sizeof options, (int32_t)s->threads, s->profile};
+	r->inputs = normc_program_inputs(r->program, &r->n_inputs);
+	r->outputs = normc_program_outputs(r->program, &r->n_outputs);
+	return normc_session_new(&r->session, r->program, &options, error);
+}
+
+enum normc_status runner_load(struct runner *r, const struct settings *s, const char *folder,
+			      struct normc_error *error)
+{
+	memset(r, 0, sizeof *r);
+	enum normc_status status = folder_load(&r->program, folder, error);
+	return status ? status : start(r, s, error);
 }
 
 enum normc_status runner_open(struct runner *r, const struct settings *s, const char *path,
@@ -115,27 +146,20 @@ enum normc_status runner_open(struct runner *r, const struct settings *s, const 
 			  .error = error,
 			  .silent = folder,
 			  .folder = folder};
-	struct normc_session_options options = {sizeof options, (int32_t)s->threads, s->profile};
-	enum normc_status status;
+	bool library = path_ends(path, ".so");
+	enum normc_status status = library ? check_library(s, path) : NORMC_OK;
 
 	memset(r, 0, sizeof *r);
 	memset(error, 0, sizeof *error);
+	if (status)
+		return status;
 	if (s->interpret || s->interpret_rewritten)
 		return interpreter_open(r, s, path, job.silent, error);
-	if (path_is_library(path) && (s->cpu || s->passes || s->dump_after))
-		return complain(NORMC_USAGE,
-				"'%s' is compiled already: give --cpu, --passes and --dump-after "
-				"to `normc compile`",
-				path);
-	if (path_is_library(path))
+	if (library)
 		status = normc_program_open(&r->program, path, error);
 	else
 		status = folder ? compile_here(r, &job) : compile_in_child(r, &job);
-	if (status)
-		return status;
-	r->inputs = normc_program_inputs(r->program, &r->n_inputs);
-	r->outputs = normc_program_outputs(r->program, &r->n_outputs);
-	return normc_session_new(&r->session, r->program, &options, error);
+	return status ? status : start(r, s, error);
 }
 
 /* Memory for every output. */

@@ -22,10 +22,13 @@ static bool write_file(struct compile *c, const struct job *job, const char *pat
 		       struct export_summary *summary)
 {
 	const struct model *model = c->model->model;
-	int32_t own = export_model_opset(model), cap = (int32_t)job->settings->opset;
-	struct export_request request = {.model = model, .opset = own, .cap = cap};
-	if (!cap)
+	double cap = job->settings->opset;
+	int32_t own = export_model_opset(model);
+	struct export_request request = {.model = model, .opset = own};
+	if (cap < 0)
 		request.cap = own > EXPORT_OPSET_USUAL ? own : EXPORT_OPSET_USUAL;
+	else
+		request.cap = cap > INT32_MAX ? INT32_MAX : (int32_t)cap;
 	FILE *file = fopen(path, "wb");
 	if (!file)
 		return io_failure(c, path);
@@ -46,9 +49,9 @@ static bool optimise(struct compile *c, void *user)
 	if (!write_file(c, job, path, &summary) ||
 	    !file_put_in_place(&c->diag, path, job->settings->output))
 		return false;
-	printf("%s: %u nodes, opset %d (%s: %u nodes, opset %d)\n", job->settings->output,
-	       summary.nodes, summary.opset, job->settings->paths.item[0],
-	       export_model_nodes(model), export_model_opset(model));
+	say(stdout, "%s: %u nodes, opset %d (%s: %u nodes, opset %d)\n", job->settings->output,
+	    summary.nodes, summary.opset, job->settings->paths.item[0], export_model_nodes(model),
+	    export_model_opset(model));
 	return true;
 }
 
@@ -67,12 +70,16 @@ enum normc_status command_opt(const struct settings *settings)
 {
 	struct diag diag = {.file = "normc", .sink = print_diagnostic};
 	char folder[4096] = "";
-	if (!settings->output)
-		return complain(NORMC_USAGE, "no output given: -o OUT.onnx");
+	enum normc_status status = need_output(settings, "OUT.onnx");
+	if (status)
+		return status;
+	if (!path_ends(settings->output, ".onnx"))
+		return complain(NORMC_USAGE, "'%s': the output's name must end in .onnx",
+				settings->output);
 	if (!folder_make(&diag, settings->output, folder, sizeof folder))
 		return diag.status;
-	enum normc_status status = in_child(settings->paths.item[0], opt_job,
-					    &(struct job){.settings = settings, .folder = folder});
+	status = in_child(settings->paths.item[0], opt_job,
+			  &(struct job){.settings = settings, .folder = folder});
 	folder_remove(folder);
 	return status;
 }

@@ -3,9 +3,7 @@
 
 #include <cjson/cJSON.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "io.h"
 #include "rewrite.h"
 
 const char *rule_help(const char *rule)
@@ -24,8 +22,9 @@ static void print_remark(const struct compile *c, const struct remark *r)
 {
 	char place[400];
 	diag_place(&c->diag, r->loc, place, sizeof place);
-	printf("%s %s: %s: %s\n", r->missed ? "missed" : "done  ", r->rule,
-	       *place ? place : "the model", r->missed ? r->missed : rule_help(r->rule));
+	const char *text = r->missed ? r->missed : r->note ? r->note : rule_help(r->rule);
+	say(stdout, "%s %s: %s: %s\n", r->missed ? "missed" : "done  ", r->rule,
+	    *place ? place : "the model", text);
 }
 
 static void add_text(cJSON *to, const char *name, const char *text)
@@ -41,6 +40,7 @@ static cJSON *remark_json(const struct compile *c, const struct remark *r)
 	cJSON_AddBoolToObject(to, "fired", !r->missed);
 	add_text(to, "does", rule_help(r->rule));
 	add_text(to, "missed", r->missed);
+	add_text(to, "note", r->note);
 	if (r->loc.source && r->loc.source < c->diag.n_sources) {
 		const struct source *s = &c->diag.sources[r->loc.source];
 		cJSON *node = cJSON_AddObjectToObject(to, "node");
@@ -55,35 +55,24 @@ static cJSON *remark_json(const struct compile *c, const struct remark *r)
 
 static bool write_json(struct compile *c, const char *path)
 {
-	struct io_output out;
+	struct output out;
 	cJSON *root = cJSON_CreateObject();
 	cJSON *list = cJSON_AddArrayToObject(root, "remarks");
 	for (uint32_t i = 0; i < c->log.n_remarks; i++)
 		cJSON_AddItemToArray(list, remark_json(c, &c->log.remarks[i]));
 	char *text = cJSON_Print(root);
 	cJSON_Delete(root);
-	bool ok = text ? io_begin(&out, &c->diag, path)
+	bool ok = text ? output_begin(&out, &c->diag, path)
 		       : diag_error(&c->diag, (struct loc){0}, NORMC_LIMIT, "out of memory");
 	if (ok)
-		ok = io_end(&out, &c->diag, fprintf(out.file, "%s\n", text) > 0);
+		ok = output_end(&out, &c->diag, fprintf(out.file, "%s\n", text) > 0);
 	cJSON_free(text);
 	return ok;
-}
-
-bool is_same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-	return a && b && !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
 }
 
 bool remarks_write(struct compile *c, const struct settings *settings)
 {
 	const char *path = settings->remarks;
-	if (is_same_file(path, settings->paths.item[0]) || is_same_file(path, settings->output))
-		return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
-				  "--remarks=%s would overwrite the %s", path,
-				  is_same_file(path, settings->output) ? "output" : "model");
 	if (*path)
 		return write_json(c, path);
 	for (uint32_t i = 0; i < c->log.n_remarks; i++)

@@ -2,10 +2,8 @@
 #include "command.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "io.h"
 
@@ -24,7 +22,7 @@ int32_t input_find(const struct runner *r, const char *given, const char **file)
 	complain(NORMC_USAGE,
 		 "--input %s: the model has no input of that name; its inputs are:", given);
 	for (size_t i = 0; i < r->n_inputs; i++)
-		fprintf(stderr, "  %s\n", r->inputs[i].name);
+		say(stderr, "  %s\n", r->inputs[i].name);
 	return -1;
 }
 
@@ -86,21 +84,43 @@ static bool path_is_taken(const struct runner *r, const struct settings *s, size
 	return false;
 }
 
+/* The file of an output. */
+static void output_file(const struct runner *r, const struct settings *s, size_t number, char *path,
+			size_t size)
+{
+	output_path(r, s, number, path, size - 32);
+	if (path_is_taken(r, s, number, path))
+		snprintf(path + strlen(path) - 4, 32, "_%zu.npy", number);
+}
+
+/* Whether no output would take the place of a file that was given. */
+static enum normc_status check_outputs(const struct runner *r, const struct settings *s)
+{
+	for (size_t i = 0; i < r->n_outputs; i++) {
+		char path[4096];
+		output_file(r, s, i, path, sizeof path);
+		const struct named_path *taken = paths_find(s->used, (size_t)s->n_used, path);
+		if (taken)
+			return complain(NORMC_USAGE,
+					"the output %s would overwrite %s%s %s; --output-dir DIR "
+					"puts it elsewhere",
+					path, path_dashes(taken), taken->what, taken->path);
+	}
+	return NORMC_OK;
+}
+
 static enum normc_status write_outputs(const struct runner *r, const struct settings *s,
 				       const struct normc_tensor *out)
 {
 	struct diag diag = {.file = "normc", .sink = print_diagnostic};
-	if (s->output_dir && mkdir(s->output_dir, 0777) && errno != EEXIST)
-		return complain(NORMC_IO, "cannot make the folder '%s': %s", s->output_dir,
-				strerror(errno));
+	if (s->output_dir && !folder_need(&diag, s->output_dir))
+		return diag.status;
 	for (size_t i = 0; i < r->n_outputs; i++) {
 		char path[4096];
-		output_path(r, s, i, path, sizeof path);
-		if (path_is_taken(r, s, i, path))
-			snprintf(path + strlen(path) - 4, 32, "_%zu.npy", i);
+		output_file(r, s, i, path, sizeof path);
 		if (!io_write_npy(&diag, path, &out[i]))
 			return diag.status;
-		printf("%s: %s[", path, normc_elem_name(out[i].elem));
+		say(stdout, "%s: %s[", path, normc_elem_name(out[i].elem));
 		for (int32_t d = 0; d < out[i].rank; d++)
 			printf("%s%lld", d ? "," : "", (long long)out[i].dim[d]);
 		printf("]%s\n", io_npy_lacks(out[i].elem) ? ", the bits as unsigned integers" : "");
@@ -124,6 +144,8 @@ static enum normc_status run_once(struct runner *r, const struct settings *s)
 
 	if (!status)
 		status = read_inputs(r, s, in);
+	if (!status)
+		status = check_outputs(r, s);
 	if (!status) {
 		limit_time(s->limit);
 		status = runner_run(r, in, out, &error);
@@ -144,7 +166,7 @@ enum normc_status command_run(const struct settings *settings)
 	struct normc_error error;
 	const char *path = settings->paths.item[0];
 	bool compiled = !settings->interpret && !settings->interpret_rewritten;
-	if (settings->dims.n && path_is_library(path))
+	if (settings->dims.n && path_ends(path, ".so"))
 		return complain(NORMC_USAGE,
 				"'%s' is compiled already: leave --dim out, the inputs tell the "
 				"dimensions",

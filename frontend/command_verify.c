@@ -29,6 +29,7 @@ struct verification {
 	int64_t index_limit;
 	struct normc_tensor *given;    /* by --input; data NULL: made up */
 	struct normc_tensor *in, *out; /* of the run that goes on */
+	bool compared;		       /* without a report */
 };
 
 /* ---- running ---- */
@@ -284,6 +285,8 @@ static bool import_both(struct compile *c, void *user)
 		return false;
 	if (v->other)
 		return true;
+	if (!calibrate_reference(c))
+		return false;
 	c->context.exact = is_small(c->imported);
 	if (!compile_to(c, STAGE_OPTIMISED))
 		return false;
@@ -300,15 +303,23 @@ static bool import_other(struct compile *c, void *user)
 	return true;
 }
 
+/* What goes wrong is told of the first model. */
+static bool compare_with_other(struct compile *c, void *user)
+{
+	struct verification *v = user;
+	v->compared = compare(c, user);
+	return true;
+}
+
 /* Both models are guarded, since the comparison allocates from both. */
 static bool compare_both(struct compile *c, void *user)
 {
 	struct verification *v = user;
-	(void)c;
 	if (!v->other)
 		return compare(c, user);
-	return compile_guard(v->other, compare, user) || v->before->diag.errors ||
-	       diag_error(&v->before->diag, (struct loc){0}, v->other->diag.status, "%s",
+	if (compile_guard(v->other, compare_with_other, user))
+		return v->compared;
+	return diag_error(&v->before->diag, (struct loc){0}, v->other->diag.status, "%s",
 			  v->other->diag.first);
 }
 
@@ -317,8 +328,8 @@ static bool compare_both(struct compile *c, void *user)
 static void print_case(const struct verify_case *c)
 {
 	static const char *const outcomes[] = {"passed", "FAILED", "not applicable"};
-	printf("%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome], c->data,
-	       c->output);
+	say(stdout, "%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome],
+	    c->data, c->output);
 	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_PASSED)
 		printf(": largest error %.2g of its bound, bounds to %.2g of the largest value",
 		       c->ratio, c->tightness);
@@ -327,7 +338,7 @@ static void print_case(const struct verify_case *c)
 	if (c->lane == LANE_FLOAT && c->unchecked)
 		printf(", %lld of %lld elements unchecked", (long long)c->unchecked,
 		       (long long)c->elements);
-	printf("%s%s\n", c->text[0] ? ": " : "", c->text);
+	say(stdout, "%s%s\n", c->text[0] ? ": " : "", c->text);
 }
 
 static uint32_t fired(const struct pass_log *log)

@@ -2,22 +2,15 @@
 #include "command.h"
 
 #include <cjson/cJSON.h>
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "verify.h"
 
-static bool ends_with(const char *path, const char *suffix)
-{
-	size_t n = strlen(path), m = strlen(suffix);
-	return n > m && !strcmp(path + n - m, suffix);
-}
-
 bool report_path_is_known(const char *path)
 {
-	return ends_with(path, ".xml") || ends_with(path, ".json");
+	return path_ends(path, ".xml") || path_ends(path, ".json");
 }
 
 static const char *outcome_name(enum verify_outcome outcome)
@@ -146,24 +139,16 @@ static bool write_json(FILE *file, const struct report_file *about, const struct
 	return ok;
 }
 
-/* The file appears whole or not at all. */
 enum normc_status report_write(const struct report_file *about, const struct verify_report *r)
 {
-	char path[4096];
-	int n = snprintf(path, sizeof path, "%s.new", about->path);
-	FILE *file = n > 0 && (size_t)n < sizeof path ? fopen(path, "w") : NULL;
-	bool ok = file;
-	if (file && ends_with(about->path, ".xml"))
-		write_xml(file, about, r);
-	else if (file)
-		ok = write_json(file, about, r);
-	ok = ok && !ferror(file);
-	if (file && fclose(file))
-		ok = false;
-	if (ok && !rename(path, about->path))
-		return NORMC_OK;
-	int why = errno;
-	if (file)
-		remove(path);
-	return complain(NORMC_IO, "cannot write '%s': %s", about->path, strerror(why));
+	struct diag diag = {.file = "normc", .sink = print_diagnostic};
+	struct output out;
+	bool ok = true;
+	if (!output_begin(&out, &diag, about->path))
+		return diag.status;
+	if (path_ends(about->path, ".xml"))
+		write_xml(out.file, about, r);
+	else
+		ok = write_json(out.file, about, r);
+	return output_end(&out, &diag, ok) ? NORMC_OK : diag.status;
 }

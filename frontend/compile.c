@@ -16,10 +16,23 @@
 /* Memory of the compiler beyond the mapped file, unless options say otherwise. */
 static const size_t default_memory = (size_t)8 << 30;
 
+/* Weights beside the model are known only when it was read. */
+static bool spare_weights(struct compile *c)
+{
+	for (size_t i = 0; i < c->n_paths; i++) {
+		const struct named_path *p = &c->paths[i];
+		if (p->use == PATH_WRITTEN && model_reads(c->model->model, p->path))
+			return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+					  "%s%s %.300s would overwrite weights of the model",
+					  path_dashes(p), p->what, p->path);
+	}
+	return true;
+}
+
 static bool import(struct compile *c)
 {
 	c->imported = import_model(&c->context, c->model->model, c->options.dims);
-	return c->imported;
+	return c->imported && spare_weights(c);
 }
 
 static bool optimise(struct compile *c)
@@ -213,6 +226,12 @@ enum normc_status normc_compile_file(const struct normc_model *model, const char
 	char folder[4096] = "";
 
 	compile_begin(&c, model, options);
+	struct named_path paths[] = {
+			{"the model", model->path, PATH_READ, false},
+			{"the output", path, PATH_WRITTEN, false},
+			{"the weights file", c.options.weights_file, PATH_WRITTEN, false}};
+	c.paths = paths;
+	c.n_paths = c.options.weights_file ? 3 : 2;
 	if (folder_make(&c.diag, path, folder, sizeof folder))
 		compile_guard(&c, artefact_write,
 			      &(struct artefact){.path = path, .folder = folder});

@@ -10,6 +10,7 @@
 #include "codegen.h"
 #include "diag.h"
 #include "load.h"
+#include "output.h"
 #include "pass.h"
 
 struct normc_model {
@@ -30,6 +31,9 @@ struct compile {
 	struct codegen_options codegen;
 	struct diag diag;
 	struct context context;
+	/* what the command reads and writes; import refuses to have a model's data overwritten */
+	const struct named_path *paths;
+	size_t n_paths;
 	struct pass_log log;	 /* remarks of STAGE_OPTIMISED; in the context's arena */
 	struct graph *imported;	 /* STAGE_IMPORTED */
 	struct graph *graph;	 /* STAGE_OPTIMISED */
@@ -39,7 +43,7 @@ struct compile {
 };
 
 /* Begins a call on a model, which is locked until compile_end; `options` may be NULL.  The caller
- * may then set passes, codegen and the sink of diag. */
+ * may then set passes, codegen, paths and the sink of diag. */
 void compile_begin(struct compile *c, const struct normc_model *model,
 		   const struct normc_options *options);
 /* Frees everything.  Fills `error` (may be NULL) from the first report and returns its status. */
@@ -51,15 +55,6 @@ bool compile_guard(struct compile *c, bool (*step)(struct compile *c, void *user
 bool compile_to(struct compile *c, enum stage stage);
 
 /* ---- artefact.c ---- */
-
-/* A new, empty folder in the folder of `beside`, or for temporary files if that is NULL; its path
- * into `folder`. */
-bool folder_make(struct diag *diag, const char *beside, char *folder, size_t size);
-/* Removes a folder and the files in it. */
-void folder_remove(const char *folder);
-
-/* Renames `from` to `to`, on the same file system, when its bytes are on the disk. */
-bool file_put_in_place(struct diag *diag, const char *from, const char *to);
 
 /* Guarded steps.  The first writes the files that folder_load takes; `user` is the folder. */
 bool artefact_loadable(struct compile *c, void *user);

@@ -34,9 +34,10 @@ const char *export_refuse(struct export *e, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	diag_error(e->context->diag, e->node->loc, NORMC_UNSUPPORTED,
-		   "the operation '%s' cannot be written as ONNX: %s", op_info[e->node->op].name,
-		   text);
+	const struct node *n = e->node;
+	diag_error(e->context->diag, n->loc, NORMC_UNSUPPORTED,
+		   "the operation '%s' cannot be written as ONNX: %s",
+		   n->op == OP_call ? n->attr.call->name : op_info[n->op].name, text);
 	return "";
 }
 
@@ -119,14 +120,6 @@ static void write_ports(struct export *e)
 	}
 }
 
-static void read_part(struct export *e, const struct node *several, uint32_t index)
-{
-	bool **reads = &e->reads_part[several->id];
-	if (!*reads)
-		*reads = arena_new(e->arena, bool, node_n_results(several));
-	(*reads)[index] = true;
-}
-
 /* Plans of the live nodes, from the outputs back; `live` is by node. */
 static void make_plans(struct export *e, bool *live)
 {
@@ -140,11 +133,6 @@ static void make_plans(struct export *e, bool *live)
 		export_choose(e, g->nodes[i], &e->plans[i]);
 		for (uint32_t k = 0; k < e->plans[i].n_in; k++)
 			live[e->plans[i].in[k]->id] = true;
-		if (e->node->op == OP_part)
-			read_part(e, e->node->in[0], e->node->attr.part->index);
-		for (uint32_t k = 0;
-		     op_info[e->node->op].kind == KIND_region && k < node_n_results(e->node); k++)
-			read_part(e, e->node, k); /* sub-graphs give all of their results */
 	}
 }
 
@@ -212,6 +200,16 @@ static void write_graph(struct export *e)
 
 /* ---- the model ---- */
 
+Onnx__OperatorSetIdProto *export_opset(struct export *e, const char *domain, int32_t version)
+{
+	Onnx__OperatorSetIdProto *opset = arena_new(e->arena, Onnx__OperatorSetIdProto, 1);
+	onnx__operator_set_id_proto__init(opset);
+	opset->domain = text(domain);
+	opset->has_version = 1;
+	opset->version = version;
+	return opset;
+}
+
 /* The version of the file format that came with an opset. */
 static int64_t ir_version(int32_t opset)
 {
@@ -240,14 +238,14 @@ static void write_meta(struct export *e, Onnx__ModelProto *model)
 static Onnx__ModelProto *write_model(struct export *e, const struct model *from)
 {
 	Onnx__ModelProto *model = arena_new(e->arena, Onnx__ModelProto, 1);
-	Onnx__OperatorSetIdProto *opset = arena_new(e->arena, Onnx__OperatorSetIdProto, 1);
 	const Onnx__ModelProto *old = from ? from->proto : NULL;
 	onnx__model_proto__init(model);
-	onnx__operator_set_id_proto__init(opset);
-	opset->domain = text("");
-	opset->has_version = 1;
-	opset->version = e->opset;
-	PUSH(e->arena, model->opset_import, model->n_opset_import, opset);
+	PUSH(e->arena, model->opset_import, model->n_opset_import, export_opset(e, "", e->opset));
+	if (e->functions->n)
+		PUSH(e->arena, model->opset_import, model->n_opset_import,
+		     export_opset(e, EXPORT_DOMAIN, 1));
+	model->functions = e->functions->item;
+	model->n_functions = e->functions->n;
 	model->has_ir_version = 1;
 	model->ir_version = ir_version(e->opset);
 	model->producer_name = text("normc");
@@ -260,6 +258,7 @@ static Onnx__ModelProto *write_model(struct export *e, const struct model *from)
 	model->producer_name = old->producer_name;
 	model->producer_version = old->producer_version;
 	model->domain = old->domain;
+	model->doc_string = old->doc_string;
 	model->has_model_version = old->has_model_version;
 	model->model_version = old->model_version;
 	return model;
@@ -301,7 +300,6 @@ static struct export *open_tables(struct export *e, const struct graph *g)
 	e->plans = arena_new(arena, struct export_plan, g->n_nodes + 1);
 	e->value = arena_new(arena, const char *, g->n_nodes + 1);
 	e->output = arena_new(arena, const char *, g->n_nodes + 1);
-	e->reads_part = arena_new(arena, bool *, g->n_nodes + 1);
 	e->results = arena_new(arena, const char **, g->n_nodes + 1);
 	e->proto = arena_new(arena, Onnx__GraphProto, 1);
 	e->known = names_new(arena);
@@ -318,7 +316,8 @@ static struct export *export_new(const struct graph *g, int32_t opset, int32_t c
 			     .opset = opset,
 			     .cap = cap,
 			     .wanted = opset,
-			     .taken = names_new(g->context->arena)};
+			     .taken = names_new(g->context->arena),
+			     .functions = arena_new(g->context->arena, struct export_functions, 1)};
 	return open_tables(e, g);
 }
 
@@ -336,8 +335,12 @@ bool export_model(const struct graph *g, const struct export_request *request, F
 	uint32_t errors = diag->errors;
 	if (request->cap < EXPORT_OPSET_FIRST || request->cap > EXPORT_OPSET_LAST)
 		return diag_error(diag, (struct loc){0}, NORMC_USAGE,
-				  "opset %d cannot be written; opsets %d to %d can", request->cap,
-				  EXPORT_OPSET_FIRST, EXPORT_OPSET_LAST);
+				  "opset %d cannot be written; opsets %d to %d can%s", request->cap,
+				  EXPORT_OPSET_FIRST, EXPORT_OPSET_LAST,
+				  request->cap > EXPORT_OPSET_LAST
+						  ? ""
+						  : ": Softmax, ReduceSum and Squeeze were other "
+						    "operators before");
 	opset = opset > request->cap ? request->cap : opset;
 	for (;;) {
 		struct export *e = export_new(g, opset, request->cap);

@@ -2,7 +2,8 @@
  *
  * The writer is the importer turned round: what the importer took apart (norms, activations,
  * biases, repetitions) is put together again where an operator says the same; the rest is written
- * in elementary operators.  All nodes are written for one opset, the least that will do.  The
+ * in elementary operators, or, below the opset of a norm's operator, as a function of the model.
+ * All nodes are written for one opset, the least that will do.  The
  * result depends on the graph only: the same graph gives the same bytes.
  */
 #ifndef NORMC_FRONTEND_EXPORT_H

@@ -33,21 +33,18 @@ const char *export_part(struct export *e)
 	return results ? results[e->node->attr.part->index] : ""; /* after a report */
 }
 
-/* Unless the only result is the node's own value: results that nobody reads have no name. */
+/* Unless the only result is the node's own value.  Results that nobody reads have names, too: many
+ * operators must have all of theirs. */
 const char *export_results(struct export *e, Onnx__NodeProto *n, uint32_t count)
 {
 	const struct node *node = e->node;
 	if (count == 1)
 		return export_result(e, n);
 	const char **name = arena_new(e->arena, const char *, count);
-	uint32_t used = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		bool wanted = e->reads_part[node->id] && e->reads_part[node->id][i];
-		name[i] = wanted ? export_name(e) : "";
-		used = wanted ? i + 1 : used;
-	}
-	for (uint32_t i = 0; i < used; i++)
+		name[i] = export_name(e);
 		PUSH(e->arena, n->output, n->n_output, (char *)(uintptr_t)name[i]);
+	}
 	n->name = (char *)(uintptr_t)export_name(e);
 	PUSH(e->arena, e->proto->node, e->proto->n_node, n);
 	e->results[node->id] = name;
@@ -58,7 +55,7 @@ Onnx__NodeProto *export_call_begin(struct export *e, const char *op_type, int32_
 {
 	uint32_t n_in = e->plan->n_in;
 	Onnx__NodeProto *n = export_begin(e, op_type);
-	export_needs(e, opset);
+	export_needs(e, opset, op_type);
 	while (n_in && node_is_absent(e->plan->in[n_in - 1]))
 		n_in--;
 	for (uint32_t k = 0; k < n_in; k++)
@@ -333,7 +330,7 @@ const char *export_call_stft(struct export *e, const struct attr_call *a)
 	bool window = !node_is_absent(e->plan->in[1]);
 	const char *step = export_number(e, NORMC_I64, (double)a->ints[0]);
 	const char *length = export_number(e, NORMC_I64, (double)a->ints[1]);
-	export_needs(e, 17);
+	export_needs(e, 17, "STFT");
 	Onnx__NodeProto *n = export_begin(e, "STFT");
 	export_operand(e, n, export_in(e, 0));
 	export_operand(e, n, step);

@@ -171,9 +171,9 @@ static Onnx__NodeProto *begin_quantized(struct export *e, const char *op_type,
 	const struct attr_call *a = e->node->attr.call;
 	const struct type *scale = &e->plan->in[1]->type;
 	if (a->ints[1])
-		export_needs(e, 21);
+		export_needs(e, 21, "a block size");
 	if (scale->elem != NORMC_F32)
-		export_needs(e, 19);
+		export_needs(e, 19, "a scale that is not f32");
 	Onnx__NodeProto *n = export_call_begin(e, op_type, quantized_opset(narrow));
 	if (scale->rank)
 		export_int(e, n, "axis", a->ints[0]);
@@ -187,11 +187,11 @@ const char *export_call_quantize_linear(struct export *e, const struct attr_call
 	enum normc_elem to = a->out[0].elem;
 	Onnx__NodeProto *n = begin_quantized(e, "QuantizeLinear", to);
 	bool bare = node_is_absent(e->plan->in[2]);
-	if (bare && to != NORMC_U8 && export_needs(e, 21))
+	if (bare && to != NORMC_U8 && export_needs(e, 21, "an output type"))
 		export_int(e, n, "output_dtype", to);
 	if (!a->ints[2])
 		export_int(e, n, "saturate", 0);
-	if (a->ints[3] && export_needs(e, 23))
+	if (a->ints[3] && export_needs(e, 23, "a precision"))
 		export_int(e, n, "precision", a->ints[3]);
 	return export_call_end(e, n);
 }
@@ -200,7 +200,7 @@ const char *export_call_dequantize_linear(struct export *e, const struct attr_ca
 {
 	const struct type *scale = &e->plan->in[1]->type;
 	Onnx__NodeProto *n = begin_quantized(e, "DequantizeLinear", e->plan->in[0]->type.elem);
-	if (a->out[0].elem != scale->elem && export_needs(e, 23))
+	if (a->out[0].elem != scale->elem && export_needs(e, 23, "an output type"))
 		export_int(e, n, "output_dtype", a->out[0].elem);
 	return export_call_end(e, n);
 }

@@ -19,9 +19,9 @@ const char *export_operator(struct export *e)
 const char *export_map(struct export *e)
 {
 	const struct export_way *way = export_way(e->node->op);
-	export_needs(e, way->opset);
+	export_needs(e, way->opset, way->onnx);
 	if (is_small_integer(e->node->type.elem) && e->node->op != OP_where)
-		export_needs(e, 14);
+		export_needs(e, 14, way->onnx);
 	return export_operator(e);
 }
 
@@ -31,19 +31,20 @@ const char *export_neg(struct export *e)
 	if (elem_is_signed(elem))
 		return export_map(e);
 	if (is_small_integer(elem))
-		export_needs(e, 14);
+		export_needs(e, 14, "Sub of small integers");
 	return EMIT(e, "Sub", export_number(e, elem, 0), export_in(e, 0));
 }
 
 /* bool has logical operators, integers have bitwise ones. */
 const char *export_logic(struct export *e)
 {
-	const char *const onnx = export_way(e->node->op)->onnx;
+	const char *onnx = export_way(e->node->op)->onnx;
 	Onnx__NodeProto *n;
 	if (e->node->type.elem == NORMC_BOOL)
 		return export_operator(e);
-	export_needs(e, 18);
-	n = export_begin(e, arena_printf(e->arena, "Bitwise%s", onnx));
+	onnx = arena_printf(e->arena, "Bitwise%s", onnx);
+	export_needs(e, 18, onnx);
+	n = export_begin(e, onnx);
 	for (uint32_t k = 0; k < e->plan->n_in; k++)
 		export_operand(e, n, export_in(e, k));
 	return export_result(e, n);
@@ -65,6 +66,13 @@ const char *export_isinf(struct export *e)
 	return export_result(e, n);
 }
 
+/* The types that Cast's attribute of that name is for. */
+static bool saturates(enum normc_elem elem)
+{
+	return elem == NORMC_F8E4M3FN || elem == NORMC_F8E4M3FNUZ || elem == NORMC_F8E5M2 ||
+	       elem == NORMC_F8E5M2FNUZ;
+}
+
 /* ONNX truncates towards 0 and saturates in 8-bit floats unless told otherwise, as here. */
 const char *export_cast(struct export *e)
 {
@@ -74,7 +82,7 @@ const char *export_cast(struct export *e)
 	export_check_elem(e, a->to);
 	export_operand(e, n, x);
 	export_int(e, n, "to", a->to);
-	if (a->wrap)
+	if (a->wrap && saturates(a->to))
 		export_int(e, n, "saturate", 0);
 	return export_result(e, n);
 }
@@ -82,11 +90,25 @@ const char *export_cast(struct export *e)
 const char *export_bitcast(struct export *e)
 {
 	const char *x = export_in(e, 0);
-	export_needs(e, 26);
+	export_needs(e, 26, "BitCast");
 	Onnx__NodeProto *n = export_begin(e, "BitCast");
 	export_operand(e, n, x);
 	export_int(e, n, "to", e->node->attr.cast->to);
 	return export_result(e, n);
+}
+
+/* ONNX takes powers of floats, i32 and i64.  Other integers are raised as wider ones; what wraps is
+ * cut off again. */
+const char *export_pow(struct export *e)
+{
+	enum normc_elem elem = e->node->type.elem;
+	if (elem_is_float(elem) || elem == NORMC_I32 || elem == NORMC_I64)
+		return export_map(e);
+	if (elem == NORMC_U64)
+		return export_refuse(e, "ONNX has no powers of u64");
+	enum normc_elem work = elem == NORMC_U32 ? NORMC_I64 : NORMC_I32;
+	const char *a = export_converted(e, export_in(e, 0), work);
+	return export_converted(e, EMIT(e, "Pow", a, export_in(e, 1)), elem);
 }
 
 const char *export_copy(struct export *e)

@@ -241,23 +241,25 @@ static bool take_apart(struct export *e, struct node *n, int depth, struct produ
 	return true;
 }
 
-static bool is_near(double a, double b)
+/* Whether a is b but for the rounding of two constants of this type. */
+static bool is_near(enum normc_elem elem, double a, double b)
 {
-	return fabs(a - b) <= 1e-6 * fabs(b);
+	return fabs(a - b) <= (elem == NORMC_F64 ? 0x1p-51 : 0x1p-22) * fabs(b);
 }
 
 /* Whether n is x times a number near k. */
 static bool is_multiple(struct export *e, struct node *n, const struct node *x, double k)
 {
 	struct product p = {.number = 1};
-	return take_apart(e, n, 2, &p) && p.n == 1 && p.factor[0] == x && is_near(p.number, k);
+	return take_apart(e, n, 2, &p) && p.n == 1 && p.factor[0] == x &&
+	       is_near(n->type.elem, p.number, k);
 }
 
 /* 0.044715 x^3, whose x*x may have been built once */
 static bool is_cube(struct export *e, struct node *n, const struct node *x)
 {
 	struct product p = {.number = 1};
-	if (!take_apart(e, n, 3, &p) || !is_near(p.number, 0.044715))
+	if (!take_apart(e, n, 3, &p) || !is_near(x->type.elem, p.number, 0.044715))
 		return false;
 	for (uint32_t i = 0; i < p.n; i++)
 		if (p.factor[i] != x)
@@ -269,7 +271,8 @@ static bool is_cube(struct export *e, struct node *n, const struct node *x)
 static bool is_tanh_argument(struct export *e, struct node *n, const struct node *x)
 {
 	struct product p = {.number = 1};
-	if (!take_apart(e, n, 2, &p) || p.n != 1 || !is_near(p.number, 0.7978845608028654) ||
+	if (!take_apart(e, n, 2, &p) || p.n != 1 ||
+	    !is_near(x->type.elem, p.number, 0.7978845608028654) ||
 	    !is_inner(e, p.factor[0], OP_add))
 		return false;
 	struct node *const *term = p.factor[0]->in;
@@ -352,9 +355,9 @@ typedef bool matcher(struct export *e, const struct node *n, struct export_plan 
 
 void export_choose(struct export *e, const struct node *n, struct export_plan *plan)
 {
-	static matcher *const matchers[] = {match_bias,		match_gemm, match_mean,
-					    match_average_pool, match_clip, match_sigmoid,
-					    match_gelu};
+	static matcher *const matchers[] = {match_bias,		match_gemm,	   match_mean,
+					    match_average_pool, match_clip,	   match_sigmoid,
+					    match_gelu,		export_match_group};
 	if (elem_is_float(n->type.elem)) {
 		for (size_t i = 0; i < sizeof matchers / sizeof *matchers; i++) {
 			*plan = (struct export_plan){0};

@@ -8,6 +8,8 @@ const char *export_transpose(struct export *e)
 	int64_t perm[MAX_RANK];
 	int32_t rank = e->node->type.rank;
 	const char *x = export_in(e, 0);
+	if (!rank) /* an empty list is no attribute */
+		return EMIT(e, "Identity", x);
 	Onnx__NodeProto *n = export_begin(e, "Transpose");
 	for (int32_t i = 0; i < rank; i++)
 		perm[i] = e->node->attr.perm->perm[i];
@@ -92,7 +94,7 @@ const char *export_pad(struct export *e)
 	const struct attr_pad *a = e->node->attr.pad;
 	const char *number = a->mode == PAD_CONSTANT ? export_in(e, 1) : NULL;
 	if (a->mode == PAD_WRAP)
-		export_needs(e, 19);
+		export_needs(e, 19, "padding that wraps around");
 	return export_padded(e, export_in(e, 0), number, a, e->node->type.rank);
 }
 
@@ -170,6 +172,8 @@ const char *export_arg(struct export *e)
 {
 	const struct attr_arg *a = e->node->attr.arg;
 	const char *x = export_in(e, 0);
+	if (e->plan->in[0]->type.elem == NORMC_BOOL) /* which has no order in ONNX */
+		x = export_converted(e, x, NORMC_I32);
 	Onnx__NodeProto *n = export_begin(e, export_way(e->node->op)->onnx);
 	export_operand(e, n, x);
 	export_int(e, n, "axis", a->axis);

@@ -105,7 +105,7 @@ static const char *pooled(struct export *e, const char *op_type, const struct at
 		any = any || pads[i];
 	for (uint32_t i = 0; i < count && average; i++)
 		if (w->dilation[i] != 1)
-			export_needs(e, 19);
+			export_needs(e, 19, "AveragePool with dilations");
 	Onnx__NodeProto *n = export_begin(e, op_type);
 	export_operand(e, n, x);
 	export_ints(e, n, "kernel_shape", w->kernel, count);
@@ -214,6 +214,24 @@ static bool transposed_pads(const struct attr_pool *w, const struct attr_conv *a
 	return true;
 }
 
+/* Conv or ConvTranspose, up to the attributes that only one of them has. */
+static Onnx__NodeProto *begin_conv(struct export *e, const struct conv *c, const char *op_type,
+				   const char *weights, const int64_t *stride)
+{
+	uint32_t count = (uint32_t)c->attr->spatial;
+	Onnx__NodeProto *n = export_begin(e, op_type);
+	export_operand(e, n, c->x);
+	export_operand(e, n, weights);
+	if (c->bias)
+		export_operand(e, n, c->bias);
+	export_ints(e, n, "kernel_shape", c->window.kernel, count);
+	window_ints(e, n, "strides", stride, count);
+	window_ints(e, n, "dilations", c->attr->dilation, count);
+	if (c->attr->groups != 1)
+		export_int(e, n, "group", c->attr->groups);
+	return n;
+}
+
 /* As ConvTranspose; NULL if that cannot say it. */
 static const char *transposed(struct export *e, const struct conv *c)
 {
@@ -222,19 +240,10 @@ static const char *transposed(struct export *e, const struct conv *c)
 	if (e->plan->in[1]->op != OP_constant || !type_fixed_count(&e->plan->in[1]->type) ||
 	    !transposed_pads(&c->window, c->attr, pads, more))
 		return NULL;
-	const char *weights = turned_weights(e, c);
-	Onnx__NodeProto *n = export_begin(e, "ConvTranspose");
-	export_operand(e, n, c->x);
-	export_operand(e, n, weights);
-	if (c->bias)
-		export_operand(e, n, c->bias);
-	export_ints(e, n, "kernel_shape", c->window.kernel, count);
-	window_ints(e, n, "strides", c->attr->x_dilation, count);
-	window_ints(e, n, "dilations", c->attr->dilation, count);
+	Onnx__NodeProto *n = begin_conv(e, c, "ConvTranspose", turned_weights(e, c),
+					c->attr->x_dilation);
 	window_ints(e, n, "pads", pads, 2 * count);
 	window_ints(e, n, "output_padding", more, count);
-	if (c->attr->groups != 1)
-		export_int(e, n, "group", c->attr->groups);
 	return export_result(e, n);
 }
 
@@ -275,18 +284,8 @@ static const char *plain(struct export *e, struct conv *c)
 		c->x = padded(e, c->x, &c->window, 0);
 		memset(pads, 0, sizeof pads);
 	}
-	const char *weights = export_in(e, 1);
-	Onnx__NodeProto *n = export_begin(e, "Conv");
-	export_operand(e, n, c->x);
-	export_operand(e, n, weights);
-	if (c->bias)
-		export_operand(e, n, c->bias);
-	export_ints(e, n, "kernel_shape", c->window.kernel, count);
-	window_ints(e, n, "strides", c->attr->stride, count);
-	window_ints(e, n, "dilations", c->attr->dilation, count);
+	Onnx__NodeProto *n = begin_conv(e, c, "Conv", export_in(e, 1), c->attr->stride);
 	window_ints(e, n, "pads", pads, 2 * count);
-	if (c->attr->groups != 1)
-		export_int(e, n, "group", c->attr->groups);
 	return export_result(e, n);
 }
 

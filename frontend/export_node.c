@@ -18,11 +18,11 @@ bool export_allows(struct export *e, int32_t opset)
 	return true;
 }
 
-bool export_needs(struct export *e, int32_t opset)
+bool export_needs(struct export *e, int32_t opset, const char *what)
 {
 	if (export_allows(e, opset))
 		return true;
-	export_refuse(e, "it needs opset %d; --opset %d allows it", opset, opset);
+	export_refuse(e, "%s needs opset %d; --opset %d allows it", what, opset, opset);
 	return false;
 }
 
@@ -33,24 +33,96 @@ void export_check_elem(struct export *e, enum normc_elem elem)
 	case NORMC_F8E4M3FNUZ:
 	case NORMC_F8E5M2:
 	case NORMC_F8E5M2FNUZ:
-		export_needs(e, 19);
+		export_needs(e, 19, normc_elem_name(elem));
 		break;
 	case NORMC_U4:
 	case NORMC_I4:
-		export_needs(e, 21);
+		export_needs(e, 21, normc_elem_name(elem));
 		break;
 	case NORMC_F4E2M1:
-		export_needs(e, 23);
+		export_needs(e, 23, normc_elem_name(elem));
 		break;
 	case NORMC_F8E8M0:
-		export_needs(e, 24);
+		export_needs(e, 24, normc_elem_name(elem));
 		break;
 	case NORMC_U2:
 	case NORMC_I2:
-		export_needs(e, 25);
+		export_needs(e, 25, normc_elem_name(elem));
 		break;
 	default:
 		break;
+	}
+}
+
+/* Operators that got a type of 16 bits later than the others. */
+static const struct {
+	const char *op_type;
+	enum normc_elem elem;
+	int32_t opset; /* 0: none */
+} late_types[] = {
+		{"CumSum", NORMC_F16, 14},
+		{"CumSum", NORMC_BF16, 14},
+		{"BatchNormalization", NORMC_BF16, 14},
+		{"Pow", NORMC_BF16, 15},
+		{"Where", NORMC_BF16, 16},
+		{"LessOrEqual", NORMC_BF16, 16},
+		{"If", NORMC_BF16, 16},
+		{"Loop", NORMC_BF16, 16},
+		{"Round", NORMC_BF16, 22},
+		{"Sin", NORMC_BF16, 22},
+		{"Cos", NORMC_BF16, 22},
+		{"Tan", NORMC_BF16, 22},
+		{"Asin", NORMC_BF16, 22},
+		{"Acos", NORMC_BF16, 22},
+		{"Atan", NORMC_BF16, 22},
+		{"Sinh", NORMC_BF16, 22},
+		{"Cosh", NORMC_BF16, 22},
+		{"Asinh", NORMC_BF16, 22},
+		{"Acosh", NORMC_BF16, 22},
+		{"Atanh", NORMC_BF16, 22},
+		{"Conv", NORMC_BF16, 22},
+		{"ConvTranspose", NORMC_BF16, 22},
+		{"DeformConv", NORMC_BF16, 22},
+		{"MaxPool", NORMC_BF16, 22},
+		{"MaxUnpool", NORMC_BF16, 22},
+		{"MaxRoiPool", NORMC_BF16, 22},
+		{"RoiAlign", NORMC_BF16, 22},
+		{"AveragePool", NORMC_BF16, 22},
+		{"InstanceNormalization", NORMC_BF16, 22},
+		{"GridSample", NORMC_BF16, 22},
+		{"Det", NORMC_BF16, 22},
+		{"LSTM", NORMC_BF16, 22},
+		{"GRU", NORMC_BF16, 22},
+		{"RNN", NORMC_BF16, 22},
+		{"TopK", NORMC_BF16, 24},
+		{"ReverseSequence", NORMC_BF16, 0},
+};
+
+/* Whether the node at hand reads or gives a tensor of this type. */
+static bool touches(const struct export *e, enum normc_elem elem)
+{
+	for (uint32_t k = 0; e->plan && k < e->plan->n_in; k++)
+		if (e->plan->in[k]->type.elem == elem)
+			return true;
+	for (uint32_t k = 0; k < node_n_results(e->node); k++)
+		if (node_result(e->node, k)->elem == elem)
+			return true;
+	return false;
+}
+
+/* Raises the opset for types that this operator got late. */
+static void check_operator(struct export *e, const char *op_type)
+{
+	for (size_t i = 0; i < sizeof late_types / sizeof *late_types; i++) {
+		enum normc_elem elem = late_types[i].elem;
+		if (strcmp(late_types[i].op_type, op_type) != 0 || !touches(e, elem))
+			continue;
+		const char *name = normc_elem_name(elem);
+		if (late_types[i].opset)
+			export_needs(e, late_types[i].opset,
+				     arena_printf(e->arena, "%s of %s", op_type, name));
+		else
+			export_refuse(e, "ONNX has no %s of %s", op_type, name);
 	}
 }
 
@@ -105,6 +177,7 @@ static char *text(const char *s)
 Onnx__NodeProto *export_begin(struct export *e, const char *op_type)
 {
 	Onnx__NodeProto *n = arena_new(e->arena, Onnx__NodeProto, 1);
+	check_operator(e, op_type);
 	onnx__node_proto__init(n);
 	n->op_type = text(op_type);
 	return n;

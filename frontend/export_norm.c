@@ -102,20 +102,39 @@ static const char *then_affine(struct export *e, const struct layer *l, const ch
 
 /* ---- operators ---- */
 
+/* The function of the model that stands in for an operator that the cap excludes; NULL if that
+ * excludes functions, too. */
+static const char *stand_in(struct export *e, struct layer *l)
+{
+	enum normc_elem elem = l->type->elem;
+	const char *in[3] = {export_in(e, 0)};
+	bool centred = l->attr->centre == NORM_CENTRE_MEAN;
+	if (!export_allows(e, EXPORT_OPSET_FUNCTIONS))
+		return NULL;
+	in[1] = l->gamma ? export_value(e, l->gamma) : export_number(e, elem, 1);
+	l->gamma = NULL;
+	if (centred) {
+		in[2] = l->beta ? export_value(e, l->beta) : export_number(e, elem, 0);
+		l->beta = NULL;
+	}
+	return then_affine(e, l, export_norm_call(e, l->attr, l->type->rank, in));
+}
+
 /* LayerNormalization or RMSNormalization; NULL if it does not say it. */
 static const char *trailing(struct export *e, struct layer *l)
 {
 	bool centred = l->attr->centre == NORM_CENTRE_MEAN;
 	int32_t range[2] = {l->first, l->type->rank};
 	enum normc_elem elem = l->type->elem;
-	const char *x = export_in(e, 0), *gamma, *beta = NULL;
+	const char *x, *gamma, *beta = NULL;
 	if (l->first < 0 || elem == NORMC_F64) /* whose statistics would be kept in f32 */
 		return NULL;
 	bool fits = l->gamma && takes(e, l, l->gamma, range[0], range[1]);
 	if (!fits && !takes(e, l, NULL, range[0], range[1]))
 		return NULL;
 	if (!export_allows(e, centred ? 17 : 23))
-		return NULL;
+		return stand_in(e, l);
+	x = export_in(e, 0);
 	gamma = parameter(e, l, fits ? l->gamma : NULL, range, 1);
 	l->gamma = fits ? NULL : l->gamma;
 	if (centred && !l->gamma && l->beta && takes(e, l, l->beta, range[0], range[1])) {
@@ -132,22 +151,35 @@ static const char *trailing(struct export *e, struct layer *l)
 	return then_affine(e, l, export_result(e, n));
 }
 
-/* InstanceNormalization: statistics for each image and channel, parameters for each channel. */
+/* Whether a norm of all but the first two axes is better written as LayerNormalization. */
+static bool is_layer(struct export *e, const struct layer *l)
+{
+	int32_t rank = l->type->rank;
+	return rank < 4 || l->type->elem != NORMC_F32 ||
+	       (l->gamma && takes(e, l, l->gamma, 2, rank));
+}
+
+/* InstanceNormalization: statistics for each image and channel, parameters for each channel; those
+ * of other shapes, such as groups of channels have them, follow. */
 static const char *instance(struct export *e, struct layer *l)
 {
 	const int32_t range[2] = {1, 2};
-	if (l->first != 2 || l->attr->centre != NORM_CENTRE_MEAN || (!l->gamma && !l->beta) ||
-	    !takes(e, l, l->gamma, 1, 2) || !takes(e, l, l->beta, 1, 2))
+	if (l->first != 2 || l->attr->centre != NORM_CENTRE_MEAN)
+		return NULL;
+	bool fits = takes(e, l, l->gamma, 1, 2) && takes(e, l, l->beta, 1, 2);
+	bool bare = !l->gamma && !l->beta;
+	if (((bare || !fits) && is_layer(e, l)) || (!fits && !takes(e, l, NULL, 1, 2)))
 		return NULL;
 	const char *x = export_in(e, 0);
-	const char *gamma = parameter(e, l, l->gamma, range, 1);
-	const char *beta = parameter(e, l, l->beta, range, 0);
+	const char *gamma = parameter(e, l, fits ? l->gamma : NULL, range, 1);
+	const char *beta = parameter(e, l, fits ? l->beta : NULL, range, 0);
 	Onnx__NodeProto *n = export_begin(e, "InstanceNormalization");
 	export_operand(e, n, x);
 	export_operand(e, n, gamma);
 	export_operand(e, n, beta);
 	export_float(e, n, "epsilon", l->attr->epsilon);
-	return export_result(e, n);
+	const char *value = export_result(e, n);
+	return fits ? value : then_affine(e, l, value);
 }
 
 /* BatchNormalization: everything is given for each channel. */
@@ -174,6 +206,13 @@ static const char *batch(struct export *e, struct layer *l)
 
 /* ---- arithmetic ---- */
 
+/* Whether ReduceL2 gives the divisor with its root. */
+static bool is_l2(const struct attr_norm *a)
+{
+	return a->scale == NORM_SCALE_L2 &&
+	       (a->epsilon_place != NORM_EPSILON_INSIDE || a->epsilon == 0);
+}
+
 /* The divisor before its root and epsilon: d is x - c. */
 static const char *deviation(struct export *e, const struct layer *l, const char *d,
 			     const char *variance)
@@ -182,6 +221,8 @@ static const char *deviation(struct export *e, const struct layer *l, const char
 	bool mean = (a->scale == NORM_SCALE_RMS || a->scale == NORM_SCALE_L1) && !a->unbiased;
 	if (a->scale == NORM_SCALE_GIVEN)
 		return variance;
+	if (is_l2(a))
+		return export_reduced(e, "ReduceL2", d, a->axes);
 	bool squares = a->scale == NORM_SCALE_RMS || a->scale == NORM_SCALE_L2;
 	const char *size = squares ? EMIT(e, "Mul", d, d) : EMIT(e, "Abs", d);
 	const char *sum = export_reduced(e,
@@ -205,12 +246,14 @@ static const char *deviation(struct export *e, const struct layer *l, const char
 static const char *divisor(struct export *e, const struct attr_norm *a, const char *s,
 			   const char *epsilon)
 {
-	bool root = a->scale != NORM_SCALE_L1 && a->scale != NORM_SCALE_MAX;
+	bool root = a->scale != NORM_SCALE_L1 && a->scale != NORM_SCALE_MAX && !is_l2(a);
 	if (a->epsilon_place == NORM_EPSILON_INSIDE) {
-		s = EMIT(e, "Add", s, epsilon);
+		s = a->epsilon == 0 ? s : EMIT(e, "Add", s, epsilon);
 		return root ? EMIT(e, "Sqrt", s) : s;
 	}
 	s = root ? EMIT(e, "Sqrt", s) : s;
+	if (a->epsilon == 0)
+		return s;
 	return EMIT(e, a->epsilon_place == NORM_EPSILON_OUTSIDE ? "Add" : "Max", s, epsilon);
 }
 
@@ -244,11 +287,31 @@ static const char *arithmetic(struct export *e, const struct layer *l)
 	return elem == work ? x : export_converted(e, x, elem);
 }
 
+/* LpNormalization gives 0 where all is 0, as a floor does that no root of normal numbers is below.
+ */
+static const char *unit(struct export *e, const struct layer *l)
+{
+	const struct attr_norm *a = l->attr;
+	const char *x = export_in(e, 0);
+	uint32_t axis = 0;
+	while (axis < MAX_RANK && a->axes != 1u << axis)
+		axis++;
+	if (a->centre != NORM_CENTRE_NONE || a->scale != NORM_SCALE_L2 || axis == MAX_RANK ||
+	    a->epsilon_place != NORM_EPSILON_FLOOR || a->epsilon != NORM_LP_FLOOR ||
+	    (l->type->elem == NORMC_BF16 && !export_allows(e, 22)))
+		return NULL;
+	Onnx__NodeProto *n = export_begin(e, "LpNormalization");
+	export_operand(e, n, x);
+	export_int(e, n, "axis", axis);
+	export_int(e, n, "p", 2);
+	return then_affine(e, l, export_result(e, n));
+}
+
 const char *export_norm(struct export *e)
 {
 	struct layer l = layer_of(e);
 	const struct attr_norm *a = l.attr;
-	const char *value = NULL;
+	const char *value = unit(e, &l);
 	if (a->epsilon_place == NORM_EPSILON_INSIDE && !a->unbiased) {
 		if (a->scale == NORM_SCALE_RMS)
 			value = instance(e, &l);

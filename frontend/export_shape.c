@@ -165,7 +165,7 @@ const char *export_reshaped(struct export *e, const char *value, const struct ty
 	if (plain_shape(from, to, entry))
 		return EMIT(e, "Reshape", value, export_list(e, entry, (uint32_t)to->rank));
 	shape = export_extents(e, to->dim, (uint32_t)to->rank);
-	export_needs(e, 14); /* allowzero: a computed extent may be 0 */
+	export_needs(e, 14, "Reshape to extents that may be 0"); /* allowzero */
 	n = export_begin(e, "Reshape");
 	export_operand(e, n, value);
 	export_operand(e, n, shape);

@@ -14,6 +14,16 @@
 #include "names.h"
 #include "onnx/onnx.pb-c.h"
 
+/* Of functions of the model: export_function.c. */
+#define EXPORT_DOMAIN "normc.nn"
+enum { EXPORT_OPSET_FUNCTIONS = 15 /* with IR version 8; they use CastLike */ };
+
+/* Functions of the model, in the order in which they are first called. */
+struct export_functions {
+	Onnx__FunctionProto **item;
+	size_t n;
+};
+
 struct export;
 /* Writes e->node as e->plan says; returns the name of the result. */
 typedef const char *export_function(struct export *e);
@@ -49,13 +59,13 @@ struct export
 	struct export_plan *plans; /* by node, as all below */
 	const char **value;	   /* names; NULL before it is written */
 	const char **output;	   /* the graph output that the node is */
-	bool **reads_part;	   /* of operations with several results: those that are read */
-	const char ***results;	   /* and the names of all */
+	const char ***results;	   /* of operations with several */
 	const struct node *node;   /* being written */
 	const struct export_plan *plan;
 	Onnx__GraphProto *proto;
 	struct names *taken; /* names of values and nodes */
 	struct names *known; /* numbers, lists and extents that were written, by their text */
+	struct export_functions *functions; /* of the whole model */
 	uint64_t weight_bytes;
 };
 
@@ -67,6 +77,7 @@ const struct export_way *export_way(enum op op);
 const char *export_refuse(struct export *e, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
 
+Onnx__OperatorSetIdProto *export_opset(struct export *e, const char *domain, int32_t version);
 Onnx__ValueInfoProto *export_port(struct export *e, const char *name, const struct type *type);
 /* Plans and writes the nodes of e->g, whose inputs have values. */
 void export_nodes(struct export *e);
@@ -78,8 +89,8 @@ struct export *export_inside(struct export *e, const struct graph *region);
 /* Whether operators of this opset may be used.  If so, and it is above the current one, the model
  * will be written again with it. */
 bool export_allows(struct export *e, int32_t opset);
-/* The same where there is no other way: false after a report. */
-bool export_needs(struct export *e, int32_t opset);
+/* The same where there is no other way: false after a report, which says that `what` needs it. */
+bool export_needs(struct export *e, int32_t opset, const char *what);
 /* Reports element types that the cap excludes. */
 void export_check_elem(struct export *e, enum normc_elem elem);
 
@@ -142,6 +153,14 @@ const char *export_reduced(struct export *e, const char *op_type, const char *va
 const char *export_padded(struct export *e, const char *value, const char *number,
 			  const struct attr_pad *attr, int32_t rank);
 
+/* ---- export_function.c ---- */
+
+/* A norm (centre mean or none, scale rms, epsilon inside, biased; not of f64) as a call of a
+ * function of the model: `in` are the names of X, Scale and, if it is centred, B.  The caller has
+ * made sure of EXPORT_OPSET_FUNCTIONS. */
+const char *export_norm_call(struct export *e, const struct attr_norm *attr, int32_t rank,
+			     const char *const *in);
+
 /* ---- export_call.c ---- */
 
 /* Ends a node with several results; with one it is as export_result. */
@@ -156,13 +175,19 @@ struct node *export_unrepeated(struct node *n);
 /* Whether all elements of a constant are one number. */
 bool export_splat(struct export *e, const struct node *n, double *value);
 
+/* ---- export_group.c ---- */
+
+/* Plans a norm over groups of channels, or the reshape back from one, as GroupNormalization; false
+ * if it is none. */
+bool export_match_group(struct export *e, const struct node *n, struct export_plan *plan);
+
 /* ---- the ways of export.def, and those that export_match.c chooses ---- */
 
 #define WRITE(name, way, onnx, opset) export_function export_##way;
 #include "export.def"
 #undef WRITE
 export_function export_named, export_clip, export_gelu, export_mean, export_gemm,
-		export_average_pool;
+		export_average_pool, export_group_norm;
 /* The row's operator on all operands, without a look at element types. */
 export_function export_operator;
 

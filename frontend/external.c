@@ -19,6 +19,8 @@ struct mapped {
 	const char *location;
 	void *bytes;
 	size_t n;
+	dev_t device;
+	ino_t inode;
 };
 
 struct external {
@@ -129,6 +131,8 @@ static bool map_file(struct model *model, struct diag *diag, struct loc loc, str
 				  "external data '%.200s' is not a regular file", file->location);
 	}
 	file->n = (size_t)status.st_size;
+	file->device = status.st_dev;
+	file->inode = status.st_ino;
 	file->bytes = file->n ? mmap(NULL, file->n, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
 	int error = errno;
 	close(fd);
@@ -201,6 +205,18 @@ const void *external_bytes(struct model *model, struct diag *diag, struct loc lo
 		return NULL;
 	}
 	return bytes ? (const unsigned char *)file->bytes + place.offset : nothing;
+}
+
+bool external_has(const struct external *external, const char *path)
+{
+	struct stat status;
+	if (!external || stat(path, &status))
+		return false;
+	for (uint32_t i = 0; i < external->n_files; i++)
+		if (external->files[i].device == status.st_dev &&
+		    external->files[i].inode == status.st_ino)
+			return true;
+	return false;
 }
 
 void external_rest(const struct external *external)

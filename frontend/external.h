@@ -9,6 +9,9 @@
 const void *external_bytes(struct model *model, struct diag *diag, struct loc loc,
 			   const void *tensor, uint64_t bytes);
 
+/* Whether the file at `path` is one of those that were mapped. */
+bool external_has(const struct external *external, const char *path);
+
 /* See model_rest. */
 void external_rest(const struct external *external);
 

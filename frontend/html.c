@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "io.h"
+#include "output.h"
 
 /* clang-format off */
 #define EMBED(name, file)                                                                          \
@@ -90,7 +90,7 @@ bool page_write(struct compile *c, const char *model, const char *path)
 {
 	struct page_text text = {.arena = c->context.arena};
 	struct page page = {.compile = c, .model = model, .findings = findings_new(c)};
-	struct io_output out;
+	struct output out;
 
 	page.before = drawing_new(c->imported, 'b', NULL);
 	page.after = drawing_new(c->graph, 'a', page.before);
@@ -99,6 +99,6 @@ bool page_write(struct compile *c, const char *model, const char *path)
 	drawing_place(page.before);
 	drawing_place(page.after);
 	put_page(&text, &page);
-	return io_begin(&out, &c->diag, path) &&
-	       io_end(&out, &c->diag, fwrite(text.text, 1, text.n, out.file) == text.n);
+	return output_begin(&out, &c->diag, path) &&
+	       output_end(&out, &c->diag, fwrite(text.text, 1, text.n, out.file) == text.n);
 }

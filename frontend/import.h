@@ -96,8 +96,11 @@ void import_region_extend(struct import *n, struct graph *region, uint32_t n_par
  * ended by NULL, may be NULL. */
 struct graph *import_model(struct context *context, struct model *model, const char *const *fixed);
 
+/* Whether each text of `fixed` is NAME=NUMBER and no NAME comes twice; false after a report. */
+bool import_fixed_valid(struct diag *diag, const char *const *fixed);
+
 /* Rows of onnx.def, for the support table: calls put(user, domain, operator, first, last) in the
- * table's order. */
+ * table's order, from the oldest opset on that a model may have. */
 void import_list(void (*put)(void *user, const char *domain, const char *op, int first, int last),
 		 void *user);
 

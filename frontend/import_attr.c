@@ -30,33 +30,30 @@ void import_out(struct import *n, uint32_t i, struct node *value)
 		n->out[i] = value;
 }
 
-static void report(struct import *n, enum normc_status status, const char *text)
+static void report(struct import *n, enum normc_status status, const char *format, va_list args)
 {
+	char text[500];
+	vsnprintf(text, sizeof text, format, args);
 	diag_error(n->g->context->diag, n->g->at, status, "%s", text);
 }
 
 void import_unsupported(struct import *n, const char *format, ...)
 {
-	char text[500];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	report(n, NORMC_UNSUPPORTED, format, args);
 	va_end(args);
-	report(n, NORMC_UNSUPPORTED, text);
 }
 
 void import_invalid(struct import *n, const char *format, ...)
 {
-	char text[500];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
+	report(n, NORMC_INVALID, format, args);
 	va_end(args);
-	report(n, NORMC_INVALID, text);
 }
 
-bool import_in_range(struct import *n, const char *what, int64_t value, int64_t least,
-		     int64_t most)
+bool import_in_range(struct import *n, const char *what, int64_t value, int64_t least, int64_t most)
 {
 	if (value >= least && value <= most)
 		return true;
@@ -69,8 +66,7 @@ bool import_in_range(struct import *n, const char *what, int64_t value, int64_t 
 	return false;
 }
 
-bool import_in_limit(struct import *n, const char *what, int64_t value, int64_t least,
-		     int64_t most)
+bool import_in_limit(struct import *n, const char *what, int64_t value, int64_t least, int64_t most)
 {
 	if (!import_in_range(n, what, value, least, INT64_MAX))
 		return false;

@@ -27,8 +27,8 @@ static bool wrong_port(const struct port *port, enum normc_status status, const 
 }
 
 /* Whether no earlier port of the kind ("input", "output") has this name; else after a report. */
-static bool name_is_new(struct importer *s, struct names *seen, const char *kind,
-			const char *name, size_t index)
+static bool name_is_new(struct importer *s, struct names *seen, const char *kind, const char *name,
+			size_t index)
 {
 	void **slot = names_slot(seen, name);
 	if (*slot)
@@ -142,16 +142,29 @@ static void read_input(const struct port *port)
 		scope_bind(s, s->scope, name, graph_input(s->scope->g, name, &type));
 }
 
-static bool check_fixed(struct importer *s, struct fixed *fixed, size_t n)
+static bool is_fixed(const char *text)
 {
-	for (size_t i = 0; i < n; i++) {
-		const char *equals = strrchr(fixed->text[i], '=');
-		char *end = NULL;
-		errno = 0;
-		if (!equals || equals[1] < '0' || equals[1] > '9' ||
-		    (strtoll(equals + 1, &end, 10), *end) || errno)
-			return diag_error(s->context->diag, (struct loc){0}, NORMC_USAGE,
-					  "--dim %.100s: expected NAME=NUMBER", fixed->text[i]);
+	const char *equals = strrchr(text, '=');
+	char *end = NULL;
+	errno = 0;
+	if (!equals || equals == text || equals[1] < '0' || equals[1] > '9')
+		return false;
+	strtoll(equals + 1, &end, 10);
+	return !*end && !errno;
+}
+
+bool import_fixed_valid(struct diag *diag, const char *const *fixed)
+{
+	for (size_t i = 0; fixed && fixed[i]; i++) {
+		if (!is_fixed(fixed[i]))
+			return diag_error(diag, (struct loc){0}, NORMC_USAGE,
+					  "--dim %.100s: expected NAME=NUMBER", fixed[i]);
+		size_t name = (size_t)(strrchr(fixed[i], '=') - fixed[i]) + 1;
+		for (size_t j = 0; j < i; j++)
+			if (!strncmp(fixed[i], fixed[j], name))
+				return diag_error(diag, (struct loc){0}, NORMC_USAGE,
+						  "--dim %.100s: the dimension is given twice",
+						  fixed[i]);
 	}
 	return true;
 }
@@ -166,7 +179,7 @@ bool import_graph_inputs(struct importer *s, const Onnx__GraphProto *graph, cons
 	while (text && text[n])
 		n++;
 	fixed.used = arena_new(s->context->arena, bool, n + 1);
-	if (!check_fixed(s, &fixed, n))
+	if (!import_fixed_valid(diag, text))
 		return false;
 	for (uint32_t i = 0; i < graph->n_input && !import_stopped(s); i++) {
 		struct port port = {s, graph->input[i], i, &fixed};

@@ -249,7 +249,7 @@ void import_lp_norm(struct import *n)
 	if (p == 2) {
 		struct attr_norm attr = {.scale = NORM_SCALE_L2,
 					 .epsilon_place = NORM_EPSILON_FLOOR,
-					 .epsilon = 1e-37};
+					 .epsilon = NORM_LP_FLOOR};
 		attr.axes = axes;
 		import_out(n, 0, build_norm(g, (struct norm_operands){.x = x}, &attr));
 		return;

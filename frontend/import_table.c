@@ -66,6 +66,12 @@ static const char *nearest(const struct source *source)
 	return best;
 }
 
+/* The first of a row that a model may have. */
+static int first_opset(const struct operator_row *row)
+{
+	return !*row->domain && row->first < OPSET_FIRST ? OPSET_FIRST : row->first;
+}
+
 static void unsupported_opset(struct importer *s, struct loc loc, const struct operator_row *row)
 {
 	char ranges[200] = "";
@@ -73,9 +79,10 @@ static void unsupported_opset(struct importer *s, struct loc loc, const struct o
 	for (const struct operator_row *r = row; r && at < sizeof ranges - 40; r = r->next) {
 		const char *joint = r == row ? "" : ", ";
 		int n = r->last == OPSET_LAST ? snprintf(ranges + at, sizeof ranges - at,
-							 "%sfrom %d", joint, r->first)
+							 "%sfrom %d", joint, first_opset(r))
 					      : snprintf(ranges + at, sizeof ranges - at,
-							 "%s%d to %d", joint, r->first, r->last);
+							 "%s%d to %d", joint, first_opset(r),
+							 r->last);
 		at += n > 0 ? (size_t)n : 0;
 	}
 	diag_error(s->context->diag, loc, NORMC_UNSUPPORTED,
@@ -150,6 +157,9 @@ const struct operator_row *operator_find(struct importer *s, struct loc loc,
 void import_list(void (*put)(void *user, const char *domain, const char *op, int first, int last),
 		 void *user)
 {
-	for (size_t i = 0; i < N_ROWS; i++)
-		put(user, rows[i].domain, rows[i].name, rows[i].first, rows[i].last);
+	for (size_t i = 0; i < N_ROWS; i++) {
+		int first = first_opset(&rows[i]);
+		if (first <= rows[i].last)
+			put(user, rows[i].domain, rows[i].name, first, rows[i].last);
+	}
 }

@@ -152,37 +152,3 @@ bool io_read(struct diag *diag, const struct io_source *source, struct normc_ten
 		tensor->elem = source->want;
 	return ok;
 }
-
-/* ---- writing ---- */
-
-static bool cannot_write(struct diag *diag, const char *path)
-{
-	return diag_error(diag, nowhere, NORMC_IO, "cannot write '%.300s': %s", path,
-			  strerrordesc_np(errno));
-}
-
-bool io_begin(struct io_output *out, struct diag *diag, const char *path)
-{
-	struct stat status;
-	bool special = !lstat(path, &status) && !S_ISREG(status.st_mode);
-	int n = snprintf(out->partial, sizeof out->partial, "%s%s", path, special ? "" : ".part");
-	if (n < 0 || (size_t)n >= sizeof out->partial)
-		return diag_error(diag, nowhere, NORMC_IO, "%.300s: the path is too long", path);
-	out->path = path;
-	out->file = fopen(out->partial, "wb");
-	return out->file || cannot_write(diag, path);
-}
-
-bool io_end(struct io_output *out, struct diag *diag, bool ok)
-{
-	bool special = !strcmp(out->partial, out->path);
-	ok = !fflush(out->file) && ok && (special || !fsync(fileno(out->file)));
-	ok = !fclose(out->file) && ok;
-	if (ok && (special || !rename(out->partial, out->path)))
-		return true;
-	int error = errno;
-	if (!special)
-		unlink(out->partial);
-	errno = error;
-	return cannot_write(diag, out->path);
-}

@@ -24,17 +24,6 @@ bool io_read(struct diag *diag, const struct io_source *source, struct normc_ten
 bool io_read_proto(struct diag *diag, const char *path, struct normc_tensor *tensor, char *name,
 		   size_t size);
 
-/* A file that appears at `path` whole or not at all; what is there but is no regular file (a
- * device, a link) is written to as it is.  io_begin: false after a report; then write to
- * `file`, and io_end whatever happened: `ok` says whether writing worked. */
-struct io_output {
-	FILE *file;
-	const char *path;
-	char partial[4200];
-};
-bool io_begin(struct io_output *out, struct diag *diag, const char *path);
-bool io_end(struct io_output *out, struct diag *diag, bool ok);
-
 /* Writes PATH whole or not at all. Element types that numpy lacks are written as unsigned integers
  * of their width. */
 bool io_write_npy(struct diag *diag, const char *path, const struct normc_tensor *tensor);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "output.h"
+
 static const struct loc nowhere = {0};
 
 static const struct kind {
@@ -73,8 +75,16 @@ static bool parse_type(struct diag *diag, const char *text, struct header *h)
 		if (!strncmp(text + 2, kinds[i].text, 2) && text[4] == '\'')
 			h->elem = kinds[i].elem;
 	h->swapped = text[1] == '>';
-	return h->elem || diag_error(diag, nowhere, NORMC_UNSUPPORTED,
-				     "elements of numpy's type %.12s are not supported", text);
+	if (h->elem)
+		return true;
+	if (text[2] == 'O')
+		return diag_error(diag, nowhere, NORMC_UNSUPPORTED,
+				  "it holds Python objects, not numbers; convert the array with "
+				  "astype");
+	return diag_error(diag, nowhere, NORMC_UNSUPPORTED,
+			  "elements of numpy's type '%.*s' are not supported",
+			  (int)strcspn(text + 1, "'") < 20 ? (int)strcspn(text + 1, "'") : 20,
+			  text + 1);
 }
 
 static bool parse_shape(struct diag *diag, const char *text, struct normc_tensor *tensor)
@@ -205,13 +215,13 @@ static void write_header(FILE *file, const struct normc_tensor *tensor)
 
 bool io_write_npy(struct diag *diag, const char *path, const struct normc_tensor *tensor)
 {
-	struct io_output out;
+	struct output out;
 	size_t bytes;
 	if (!io_bytes(tensor, &bytes))
 		return diag_error(diag, nowhere, NORMC_LIMIT, "%.300s: the tensor is too large",
 				  path);
-	if (!io_begin(&out, diag, path))
+	if (!output_begin(&out, diag, path))
 		return false;
 	write_header(out.file, tensor);
-	return io_end(&out, diag, !bytes || fwrite(tensor->data, 1, bytes, out.file) == bytes);
+	return output_end(&out, diag, !bytes || fwrite(tensor->data, 1, bytes, out.file) == bytes);
 }

@@ -167,6 +167,11 @@ void model_rest(const struct model *model)
 	external_rest(model->external);
 }
 
+bool model_reads(const struct model *model, const char *path)
+{
+	return external_has(model->external, path);
+}
+
 void model_close(struct model *model)
 {
 	if (!model)

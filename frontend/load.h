@@ -38,6 +38,8 @@ void model_close(struct model *model);
 /* Gives the pages of the mapped files back until they are read again: before work that needs much
  * memory and none of them. */
 void model_rest(const struct model *model);
+/* Whether the file at `path` holds weights beside the model that were read so far. */
+bool model_reads(const struct model *model, const char *path);
 
 /* A TensorProto's contents in the layout of struct normc_tensor: borrowed from the file where the
  * bytes are already right, decoded into the arena otherwise.  Borrowed bytes above 4 KiB may lie at

@@ -34,6 +34,8 @@ static enum normc_status run_command(const struct command *command, char **argum
 	if (!status && help)
 		command_help(command);
 	else if (!status)
+		status = calibrate(&settings);
+	if (!status && !help)
 		status = command->run(&settings);
 	settings_free(&settings);
 	return status;

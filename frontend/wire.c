@@ -125,7 +125,7 @@ static bool check_string(struct wire *w, const struct item *item)
 	return true;
 }
 
-/* Fields of no use to us: documentation, training, and types that we infer ourselves. */
+/* Fields of no use to us: documentation of parts, training, and types that we infer ourselves. */
 static bool unread(const struct item *item)
 {
 	if (!item->field)
@@ -134,6 +134,9 @@ static bool unread(const struct item *item)
 			 (item->type == &onnx__function_proto__descriptor &&
 			  (item->id == WIRE_FUNCTION_ATTRIBUTE ||
 			   item->id == WIRE_FUNCTION_OVERLOAD)));
+	if (item->type == &onnx__model_proto__descriptor &&
+	    !strcmp(item->field->name, "doc_string"))
+		return false; /* normc opt keeps it */
 	static const char *const names[] = {"doc_string", "training_info",
 					    "quantization_annotation", "value_info", "denotation"};
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)

@@ -5,6 +5,36 @@
 #include <stdio.h>
 #include <string.h>
 
+size_t visible_character(const char *text, char shown[VISIBLE_BYTES])
+{
+	const unsigned char *c = (const unsigned char *)text;
+	/* U+0080 to U+009F in UTF-8 are control characters too */
+	bool long_control = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
+	if (long_control)
+		snprintf(shown, VISIBLE_BYTES, "\\x%02x\\x%02x", c[0], c[1]);
+	else if (c[0] < ' ' || c[0] == 127)
+		snprintf(shown, VISIBLE_BYTES, "\\x%02x", c[0]);
+	else
+		snprintf(shown, VISIBLE_BYTES, "%c", c[0]);
+	return long_control ? 2 : 1;
+}
+
+/* Shows `text`, cut to `size`. */
+static void make_visible(const char *text, char *to, size_t size)
+{
+	char shown[VISIBLE_BYTES];
+	size_t n = 0, length;
+	while (*text) {
+		text += visible_character(text, shown);
+		length = strlen(shown);
+		if (n + length >= size)
+			break;
+		memcpy(to + n, shown, length);
+		n += length;
+	}
+	to[n] = 0;
+}
+
 void diag_place(const struct diag *diag, struct loc loc, char *text, size_t size)
 {
 	text[0] = 0;
@@ -12,13 +42,16 @@ void diag_place(const struct diag *diag, struct loc loc, char *text, size_t size
 		return;
 	const struct source *s = &diag->sources[loc.source];
 	const char *dot = s->domain && s->domain[0] ? "." : "";
-	snprintf(text, size, "node %u '%.120s' (%.60s%s%.60s, opset %d)", s->position, s->name,
-		 s->domain ? s->domain : "", dot, s->op_type, s->opset);
+	char place[320];
+	snprintf(place, sizeof place, "node %u '%.120s' (%.60s%s%.60s, opset %d)", s->position,
+		 s->name, s->domain ? s->domain : "", dot, s->op_type, s->opset);
+	make_visible(place, text, size);
 }
 
-static void report(struct diag *diag, struct loc loc, const char *severity, const char *text)
+static void report(struct diag *diag, struct loc loc, const char *severity, const char *raw)
 {
-	char place[320], line[1000];
+	char place[320], text[800], line[1400];
+	make_visible(raw, text, sizeof text);
 	diag_place(diag, loc, place, sizeof place);
 	snprintf(line, sizeof line, "%s%s%s: %s%s%s", diag->file ? diag->file : "",
 		 diag->file ? ": " : "", severity, place, place[0] ? ": " : "", text);

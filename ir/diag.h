@@ -11,6 +11,7 @@
 #define NORMC_IR_DIAG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "normc.h"
 
@@ -52,6 +53,12 @@ void diag_note(struct diag *diag, const char *format, ...) __attribute__((format
 #define bug(diag, loc, ...) diag_bug(diag, loc, __FILE__, __LINE__, __VA_ARGS__)
 bool diag_bug(struct diag *diag, struct loc loc, const char *file, int line, const char *format,
 	      ...) __attribute__((format(printf, 5, 6)));
+
+/* The first character of `text` as it is shown, for names out of files: a control character
+ * becomes "\x0a", so that it neither breaks a line nor reaches a terminal.  Returns how many bytes
+ * of `text` it takes. */
+enum { VISIBLE_BYTES = 12 };
+size_t visible_character(const char *text, char shown[VISIBLE_BYTES]);
 
 /* "node 17 '/encoder/Softmax_3' (Softmax, opset 13)" into `text`; "" if there is no source. */
 void diag_place(const struct diag *diag, struct loc loc, char *text, size_t size);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "diag.h"
 #include "dim.h"
 #include "dim_terms.h"
 
@@ -284,9 +285,12 @@ static void put_symbol(struct text *t, uint32_t number)
 		return;
 	}
 	put(t, "'");
-	for (const char *c = name; *c; c++) {
-		const char letter[3] = {'\\', *c, 0};
-		put(t, *c == '\'' || *c == '\\' ? letter : letter + 1);
+	for (const char *c = name; *c;) {
+		char shown[VISIBLE_BYTES];
+		if (*c == '\'' || *c == '\\')
+			put(t, "\\");
+		c += visible_character(c, shown);
+		put(t, shown);
 	}
 	put(t, "'");
 }

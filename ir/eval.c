@@ -7,6 +7,7 @@
  */
 #include "eval.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "eval_op.h"
@@ -127,6 +128,16 @@ bool eval_same_shape(const struct eval *e, const struct node *n, const struct te
 	return true;
 }
 
+/* "N = 2", or "7" for what is no expression. */
+static void print_extent(const struct context *c, const struct dim *d, int64_t value, char *text,
+			 size_t size)
+{
+	char name[100];
+	dim_print(c->dims, d, name, sizeof name);
+	snprintf(text, size, "%s%s%lld", dim_is_const(d) ? "" : name, dim_is_const(d) ? "" : " = ",
+		 (long long)value);
+}
+
 /* Storage for a value of this type. A result that a call leaves out has no type, and gets none. */
 static bool result_new(struct eval *e, const struct node *n, const struct type *type,
 		       struct tensor *t)
@@ -138,31 +149,35 @@ static bool result_new(struct eval *e, const struct node *n, const struct type *
 	for (int32_t k = 0; k < type->rank; k++) {
 		if (!eval_dim(e, n, type->dim[k], &dim[k]))
 			return false;
-		if (dim[k] < 0)
-			return eval_fail(e, n, "dimension %d would have extent %lld", k,
-					 (long long)dim[k]);
+		if (dim[k] >= 0)
+			continue;
+		char text[140];
+		print_extent(e->context, type->dim[k], dim[k], text, sizeof text);
+		return diag_error(e->context->diag, n->loc,
+				  dim_is_const(type->dim[k]) ? NORMC_INVALID : NORMC_USAGE,
+				  "the extent %s is negative", text);
 	}
 	*t = tensor_take(e, type->elem, type->rank, dim);
 	return true;
 }
 
-/* Extents that the model takes to be equal. */
+/* Extents that the model takes to be equal; if they are not, that is the inputs' fault. */
 static bool check_equal(const struct eval *e)
 {
 	const struct context *c = e->context;
-	const struct node nowhere = {0};
 	for (uint32_t i = 0; i < c->n_equal; i++) {
+		const struct dim_pair *pair = &c->equal[i];
+		const struct node place = {.loc = pair->loc};
 		int64_t a, b;
-		char first[100], second[100];
-		if (!eval_dim(e, &nowhere, c->equal[i].a, &a) ||
-		    !eval_dim(e, &nowhere, c->equal[i].b, &b))
+		char first[140], second[140];
+		if (!eval_dim(e, &place, pair->a, &a) || !eval_dim(e, &place, pair->b, &b))
 			return false;
 		if (a == b)
 			continue;
-		dim_print(c->dims, c->equal[i].a, first, sizeof first);
-		dim_print(c->dims, c->equal[i].b, second, sizeof second);
-		return eval_fail(e, &nowhere, "extents %s = %lld and %s = %lld must be equal",
-				 first, (long long)a, second, (long long)b);
+		print_extent(c, pair->a, a, first, sizeof first);
+		print_extent(c, pair->b, b, second, sizeof second);
+		return diag_error(c->diag, pair->loc, NORMC_USAGE,
+				  "extents %s and %s must be equal", first, second);
 	}
 	return true;
 }
@@ -341,17 +356,37 @@ EVAL(poison)
 	return bug(e->context->diag, n->loc, "evaluation of a poisoned value");
 }
 
+/* Whether a given input is what the model takes. */
+static bool check_input(const struct eval *e, const struct node *n, const struct tensor *want,
+			const struct tensor *given)
+{
+	struct diag *diag = e->context->diag;
+	const char *name = n->attr.port->name;
+	if (given->elem != want->elem)
+		return diag_error(diag, n->loc, NORMC_USAGE,
+				  "input '%s' has type %s, the model takes %s", name,
+				  normc_elem_name(given->elem), normc_elem_name(want->elem));
+	if (given->rank != want->rank)
+		return diag_error(diag, n->loc, NORMC_USAGE,
+				  "input '%s' has %d dimensions, the model takes %d", name,
+				  given->rank, want->rank);
+	for (int32_t d = 0; d < want->rank; d++)
+		if (given->dim[d] != want->dim[d])
+			return diag_error(diag, n->loc, NORMC_USAGE,
+					  "dimension %d of input '%s' is %lld, but %lld is "
+					  "expected",
+					  d, name, (long long)given->dim[d],
+					  (long long)want->dim[d]);
+	return true;
+}
+
 EVAL(input)
 {
-	const struct attr_port *a = n->attr.port;
 	(void)in;
 	if (!e->in)
 		return bug(e->context->diag, n->loc, "an input has no value");
-	const struct tensor *from = &e->in[a->index];
-	if (from->elem != out->elem)
-		return eval_fail(e, n, "input '%s' has another element type than the model says",
-				 a->name);
-	if (!eval_same_shape(e, n, out, from))
+	const struct tensor *from = &e->in[n->attr.port->index];
+	if (!check_input(e, n, out, from))
 		return false;
 	tensor_copy(out, from);
 	return true;

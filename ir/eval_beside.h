@@ -11,12 +11,35 @@
 #include "ops.def"
 #undef OP
 
-#define BOUND(name)                                                                                \
-	bool bound_##name(struct eval *e, const struct node *n, const struct tensor *const *in,    \
-			  struct tensor *out)
-#define RESIDUE(name)                                                                              \
-	bool residue_##name(struct eval *e, const struct node *n, const struct tensor *const *in,  \
-			    struct tensor *out)
+#define BESIDE(kind, name)                                                                         \
+	bool kind##_##name(struct eval *e, const struct node *n, const struct tensor *const *in,   \
+			   struct tensor *out)
+#define BOUND(name)   BESIDE(bound, name)
+#define RESIDUE(name) BESIDE(residue, name)
+
+/* Operations that move elements move what is beside them alike. */
+#define BESIDE_MOVED(kind, name)                                                                   \
+	BESIDE(kind, name)                                                                         \
+	{                                                                                          \
+		return beside_moved(e, n, in, out, eval_##name);                                   \
+	}
+#define BESIDE_MOVED_ROWS(kind)                                                                    \
+	BESIDE_MOVED(kind, reshape)                                                                \
+	BESIDE_MOVED(kind, transpose)                                                              \
+	BESIDE_MOVED(kind, broadcast)                                                              \
+	BESIDE_MOVED(kind, slice)                                                                  \
+	BESIDE_MOVED(kind, concat)                                                                 \
+	BESIDE_MOVED(kind, pad)
+/* Nothing is to be done: it is 0, or came with the operand (tensor_copy). */
+#define BESIDE_KEPT(kind, name)                                                                    \
+	BESIDE(kind, name)                                                                         \
+	{                                                                                          \
+		(void)e;                                                                           \
+		(void)n;                                                                           \
+		(void)in;                                                                          \
+		(void)out;                                                                         \
+		return true;                                                                       \
+	}
 
 /* Moves what is carried as `move` moves the elements; operands from `fixed` on say where to. */
 bool beside_moved(struct eval *e, const struct node *n, const struct tensor *const *in,
@@ -25,6 +48,22 @@ bool beside_moved(struct eval *e, const struct node *n, const struct tensor *con
 /* A tensor of f64 with the shape of `t` and nothing beside its elements; tensor_give gives it back.
  */
 struct tensor beside_new(struct eval *e, const struct tensor *t);
+
+/* ---- norms ---- */
+
+/* An operand that broadcasts to x. */
+struct given {
+	const struct tensor *t; /* NULL: not given */
+	int64_t stride[MAX_RANK];
+};
+struct norm_given {
+	struct given gamma, beta, centre, scale;
+};
+struct norm_given norm_given(const struct attr_norm *attr, const struct tensor *const *in);
+
+/* How many sets of x's elements share a statistic, and the strides by which an index of x finds its
+ * set. */
+int64_t norm_sets(const struct tensor *x, uint32_t axes, int64_t *stride);
 
 /* ---- bounds ---- */
 

@@ -383,47 +383,7 @@ BOUND(cast)
 
 /* ---- movement ---- */
 
-struct tensor beside_new(struct eval *e, const struct tensor *t)
-{
-	struct tensor made = *t;
-	made.elem = NORMC_F64;
-	made.bound = NULL;
-	made.f = pool_take(e, (size_t)t->count, sizeof *made.f);
-	return made;
-}
-
-bool beside_moved(struct eval *e, const struct node *n, const struct tensor *const *in,
-		  struct tensor *out, eval_fn *move)
-{
-	bool indexed = n->op == OP_gather || n->op == OP_gather_elements;
-	struct tensor to = *out, *shadow = pool_take(e, n->n_in, sizeof *shadow);
-	const struct tensor **operand = pool_take(e, n->n_in, sizeof *operand);
-	for (uint32_t k = 0; k < n->n_in; k++) {
-		shadow[k] = *in[k];
-		shadow[k].f = in[k]->bound;
-		shadow[k].bound = NULL;
-		operand[k] = indexed && k == 1 ? in[k] : &shadow[k];
-	}
-	to.f = out->bound;
-	to.bound = NULL;
-	bool ok = move(e, n, operand, &to);
-	pool_give(e, operand);
-	pool_give(e, shadow);
-	return ok;
-}
-
-#define MOVED(name)                                                                                \
-	BOUND(name)                                                                                \
-	{                                                                                          \
-		return beside_moved(e, n, in, out, eval_##name);                                   \
-	}
-
-MOVED(reshape)
-MOVED(transpose)
-MOVED(broadcast)
-MOVED(slice)
-MOVED(concat)
-MOVED(pad)
+BESIDE_MOVED_ROWS(bound)
 
 static void all_unknown(struct tensor *out)
 {
@@ -461,22 +421,12 @@ BOUND(gather_elements)
 /* ---- sources, calls, regions ---- */
 
 /* Nothing is rounded: bounds are 0, or come with the operand (tensor_copy). */
-#define KEPT(name)                                                                                 \
-	BOUND(name)                                                                                \
-	{                                                                                          \
-		(void)e;                                                                           \
-		(void)n;                                                                           \
-		(void)in;                                                                          \
-		(void)out;                                                                         \
-		return true;                                                                       \
-	}
-
-KEPT(poison)
-KEPT(input)
-KEPT(constant)
-KEPT(iota)
-KEPT(dims)
-KEPT(part)
+BESIDE_KEPT(bound, poison)
+BESIDE_KEPT(bound, input)
+BESIDE_KEPT(bound, constant)
+BESIDE_KEPT(bound, iota)
+BESIDE_KEPT(bound, dims)
+BESIDE_KEPT(bound, part)
 
 /* The other branch might have been taken. */
 BOUND(if)

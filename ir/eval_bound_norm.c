@@ -20,17 +20,11 @@ struct set {
 	double divisor, divisor_error;
 };
 
-/* An operand that broadcasts to x. */
-struct given {
-	const struct tensor *t; /* NULL: not given */
-	int64_t stride[MAX_RANK];
-};
-
 struct norm_bound {
 	const struct attr_norm *attr;
 	const struct tensor *x;
 	struct tensor *out;
-	struct given gamma, beta, centre, scale;
+	struct norm_given given;
 	struct set *sets;
 	int64_t stride[MAX_RANK]; /* of sets */
 	double terms, unit;
@@ -48,35 +42,10 @@ static struct bounded given_at(const struct given *g, const struct walk *w, doub
 	return (struct bounded){g->t->f[at], g->t->bound[at]};
 }
 
-static void take_operands(struct norm_bound *m, const struct tensor *const *in)
-{
-	const struct attr_norm *a = m->attr;
-	uint32_t at = 1;
-	if (a->gamma)
-		m->gamma.t = in[at++];
-	if (a->beta)
-		m->beta.t = in[at++];
-	if (a->centre == NORM_CENTRE_GIVEN)
-		m->centre.t = in[at++];
-	if (a->scale == NORM_SCALE_GIVEN)
-		m->scale.t = in[at++];
-	struct given *all[] = {&m->gamma, &m->beta, &m->centre, &m->scale};
-	for (int k = 0; k < 4; k++)
-		if (all[k]->t)
-			broadcast_strides_of(all[k]->t, all[k]->stride);
-}
-
 /* Room for one set for each index outside the axes. */
 static int64_t sets_new(struct eval *e, struct norm_bound *m)
 {
-	struct tensor shape = *m->x;
-	for (int32_t k = 0; k < shape.rank; k++)
-		shape.dim[k] = m->attr->axes >> k & 1 ? 1 : m->x->dim[k];
-	int64_t count = extent_product(&shape, 0, shape.rank);
-	strides_of(&shape, m->stride);
-	for (int32_t k = 0; k < shape.rank; k++)
-		if (m->attr->axes >> k & 1)
-			m->stride[k] = 0;
+	int64_t count = norm_sets(m->x, m->attr->axes, m->stride);
 	m->sets = pool_take(e, (size_t)count, sizeof *m->sets);
 	memset(m->sets, 0, (size_t)count * sizeof *m->sets);
 	m->terms = count ? (double)m->x->count / (double)count : 0;
@@ -115,7 +84,7 @@ static struct bounded centre_at(const struct norm_bound *m, const struct walk *w
 	const struct set *s = set_at(m, w);
 	if (m->attr->centre == NORM_CENTRE_MEAN)
 		return (struct bounded){s->centre, s->centre_error};
-	return given_at(&m->centre, w, 0);
+	return given_at(&m->given.centre, w, 0);
 }
 
 /* x - centre */
@@ -189,7 +158,7 @@ static struct bounded divisor_at(const struct norm_bound *m, const struct walk *
 	case NORM_SCALE_NONE:
 		return (struct bounded){1, 0};
 	case NORM_SCALE_GIVEN:
-		return divisor(m, given_at(&m->scale, w, 1), -INFINITY);
+		return divisor(m, given_at(&m->given.scale, w, 1), -INFINITY);
 	default:
 		return (struct bounded){s->divisor, s->divisor_error};
 	}
@@ -199,7 +168,8 @@ static struct bounded divisor_at(const struct norm_bound *m, const struct walk *
 static double element_bound(const struct norm_bound *m, int64_t i, const struct walk *w)
 {
 	struct bounded c = centre_at(m, w), d = deviation(m, i, c), s = divisor_at(m, w);
-	struct bounded gamma = given_at(&m->gamma, w, 1), beta = given_at(&m->beta, w, 0);
+	struct bounded gamma = given_at(&m->given.gamma, w, 1),
+		       beta = given_at(&m->given.beta, w, 0);
 	double size = fabs(s.x);
 	if (!(s.e < size))
 		return INFINITY;
@@ -214,8 +184,8 @@ BOUND(norm)
 	struct norm_bound m = {.attr = n->attr.norm,
 			       .x = in[0],
 			       .out = out,
+			       .given = norm_given(n->attr.norm, in),
 			       .unit = bound_unit(out->elem)};
-	take_operands(&m, in);
 	int64_t n_sets = sets_new(e, &m);
 	if (m.attr->centre == NORM_CENTRE_MEAN)
 		find_centres(&m, n_sets);

@@ -294,20 +294,9 @@ RESIDUE(where)
 
 /* ---- movement and regions ---- */
 
-#define MOVED(name)                                                                                \
-	RESIDUE(name)                                                                              \
-	{                                                                                          \
-		return beside_moved(e, n, in, out, eval_##name);                                   \
-	}
-
-MOVED(reshape)
-MOVED(transpose)
-MOVED(broadcast)
-MOVED(slice)
-MOVED(concat)
-MOVED(pad)
-MOVED(gather)
-MOVED(gather_elements)
+BESIDE_MOVED_ROWS(residue)
+BESIDE_MOVED(residue, gather)
+BESIDE_MOVED(residue, gather_elements)
 
 /* Calls are unknown functions of all their operands. */
 RESIDUE(call)
@@ -325,16 +314,6 @@ RESIDUE(call)
 }
 
 /* Results of regions and parts of results have brought theirs (tensor_copy). */
-#define KEPT(name)                                                                                 \
-	RESIDUE(name)                                                                              \
-	{                                                                                          \
-		(void)e;                                                                           \
-		(void)n;                                                                           \
-		(void)in;                                                                          \
-		(void)out;                                                                         \
-		return true;                                                                       \
-	}
-
-KEPT(if)
-KEPT(loop)
-KEPT(part)
+BESIDE_KEPT(residue, if)
+BESIDE_KEPT(residue, loop)
+BESIDE_KEPT(residue, part)

@@ -204,15 +204,10 @@ struct set {
 	uint64_t inverse; /* of the divisor */
 };
 
-struct given {
-	const struct tensor *t; /* NULL: not given */
-	int64_t stride[MAX_RANK];
-};
-
 struct norm_residue {
 	const struct attr_norm *attr;
 	const struct tensor *x;
-	struct given gamma, beta, centre, scale;
+	struct norm_given given;
 	struct set *sets;
 	int64_t n_sets, terms, stride[MAX_RANK];
 };
@@ -225,34 +220,9 @@ static struct pair given_at(const struct given *g, const struct walk *w, double 
 	return (struct pair){g->t->residue[at], g->t->f[at]};
 }
 
-static void take_operands(struct norm_residue *m, const struct tensor *const *in)
-{
-	const struct attr_norm *a = m->attr;
-	uint32_t at = 1;
-	if (a->gamma)
-		m->gamma.t = in[at++];
-	if (a->beta)
-		m->beta.t = in[at++];
-	if (a->centre == NORM_CENTRE_GIVEN)
-		m->centre.t = in[at++];
-	if (a->scale == NORM_SCALE_GIVEN)
-		m->scale.t = in[at++];
-	struct given *all[] = {&m->gamma, &m->beta, &m->centre, &m->scale};
-	for (int k = 0; k < 4; k++)
-		if (all[k]->t)
-			broadcast_strides_of(all[k]->t, all[k]->stride);
-}
-
 static void sets_new(struct eval *e, struct norm_residue *m)
 {
-	struct tensor shape = *m->x;
-	for (int32_t k = 0; k < shape.rank; k++)
-		shape.dim[k] = m->attr->axes >> k & 1 ? 1 : m->x->dim[k];
-	m->n_sets = extent_product(&shape, 0, shape.rank);
-	strides_of(&shape, m->stride);
-	for (int32_t k = 0; k < shape.rank; k++)
-		if (m->attr->axes >> k & 1)
-			m->stride[k] = 0;
+	m->n_sets = norm_sets(m->x, m->attr->axes, m->stride);
 	m->sets = pool_take(e, (size_t)m->n_sets, sizeof *m->sets);
 	memset(m->sets, 0, (size_t)m->n_sets * sizeof *m->sets);
 	m->terms = m->n_sets ? m->x->count / m->n_sets : 0;
@@ -267,7 +237,7 @@ static struct pair divided(struct pair a, int64_t n)
 /* x - centre */
 static struct pair deviation(const struct norm_residue *m, int64_t i, const struct walk *w)
 {
-	struct pair c = given_at(&m->centre, w, 0);
+	struct pair c = given_at(&m->given.centre, w, 0);
 	if (m->attr->centre == NORM_CENTRE_MEAN)
 		c = divided(m->sets[walk_offset(w, m->stride)].sum, m->terms);
 	return (struct pair){residue_sum(m->x->residue[i], residue_negative(c.r)),
@@ -328,19 +298,20 @@ static void measure(struct norm_residue *m)
 
 RESIDUE(norm)
 {
-	struct norm_residue m = {.attr = n->attr.norm, .x = in[0]};
-	take_operands(&m, in);
+	struct norm_residue m = {
+			.attr = n->attr.norm, .x = in[0], .given = norm_given(n->attr.norm, in)};
 	sets_new(e, &m);
 	measure(&m);
 	struct walk w = walk_over(m.x);
 	for (int64_t i = 0; i < out->count; i++, walk_next(&w)) {
 		uint64_t y = deviation(&m, i, &w).r;
 		if (m.attr->scale == NORM_SCALE_GIVEN)
-			y = residue_product(y, inverse_divisor(m.attr, given_at(&m.scale, &w, 1)));
+			y = residue_product(y, inverse_divisor(m.attr,
+							       given_at(&m.given.scale, &w, 1)));
 		else if (m.attr->scale != NORM_SCALE_NONE)
 			y = residue_product(y, m.sets[walk_offset(&w, m.stride)].inverse);
-		y = residue_product(y, given_at(&m.gamma, &w, 1).r);
-		out->residue[i] = residue_sum(y, given_at(&m.beta, &w, 0).r);
+		y = residue_product(y, given_at(&m.given.gamma, &w, 1).r);
+		out->residue[i] = residue_sum(y, given_at(&m.given.beta, &w, 0).r);
 	}
 	pool_give(e, m.sets);
 	return true;

@@ -199,7 +199,7 @@ const struct dim *graph_same_extent(struct graph *g, const struct dim *a, const 
 		if ((c->equal[i].a == a && c->equal[i].b == b) ||
 		    (c->equal[i].a == b && c->equal[i].b == a))
 			return keep;
-	PUSH(c->arena, c->equal, c->n_equal, ((struct dim_pair){a, b}));
+	PUSH(c->arena, c->equal, c->n_equal, ((struct dim_pair){a, b, g->at}));
 	return keep;
 }
 

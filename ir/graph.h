@@ -26,6 +26,7 @@ struct context {
 	 * checked at run time. */
 	struct dim_pair {
 		const struct dim *a, *b;
+		struct loc loc; /* of the first node that needs it */
 	} *equal;
 	uint32_t n_equal;
 	/* Constants that passes compute also keep what they stand for (attr_data.residue). */

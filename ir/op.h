@@ -126,6 +126,7 @@ struct attr_softmax {
  *	with epsilon inside the root, outside it (s + e) or as a floor (max(s, e))
  *	y = (x - c) / s * gamma + beta
  * Tensors gamma, beta, mean, variance have x's rank, with extents 1 where they do not vary. */
+#define NORM_LP_FLOOR 1e-37 /* the floor by which LpNormalization gives 0 where all is 0 */
 enum norm_centre { NORM_CENTRE_NONE, NORM_CENTRE_MEAN, NORM_CENTRE_GIVEN };
 enum norm_scale {
 	NORM_SCALE_NONE,

@@ -40,16 +40,12 @@ static void put_line_start(struct printer *p)
 
 static void put_string(struct printer *p, const char *s)
 {
-	char piece[8];
+	char piece[VISIBLE_BYTES];
 	put(p, "\"");
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-		if (c == '"' || c == '\\')
-			snprintf(piece, sizeof piece, "\\%c", c);
-		else if (c < ' ' || c == 127)
-			snprintf(piece, sizeof piece, "\\x%02x", c);
-		else
-			snprintf(piece, sizeof piece, "%c", c);
+	while (*s) {
+		if (*s == '"' || *s == '\\')
+			put(p, "\\");
+		s += visible_character(s, piece);
 		put(p, piece);
 	}
 	put(p, "\"");

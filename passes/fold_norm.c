@@ -1,308 +1,381 @@
-/* Norms whose statistics are given (inference batch normalization) and other affine maps with
- * constant parameters.
+/* Affine maps by constants behind products join the products' weights (affine_flow.h).
  *
- * y = s*x + t, with s and t constant along all dimensions but the channels', joins the product or
- * convolution that made x when nobody else reads x: the weights of channel o are multiplied by
- * s[o], and t becomes the bias.  Padding does not matter, because the map acts after it; nor do
- * groups or zeros between the elements (transposed convolutions), because dimension 0 of the
- * weights is the output channel in all of them.  Chains are folded in fp64 and rounded once: each
- * value that is an affine map of a product is kept as (product, s, t).
+ * A map (a norm with given statistics, a scale, a shift) asks its operand to be what the map makes
+ * of it.  Movement, joins and cuts, sums, pooling and rectifiers ask the same of their operands,
+ * with other numbers, until it meets products and convolutions with constant weights: the weights
+ * of channel o are multiplied by s[o], and t becomes the bias.  Padding does not matter there,
+ * because the map acts after it; nor do groups or zeros between the elements (transposed
+ * convolutions), because dimension 0 of the weights is the output channel in all of them.  All
+ * readers of a value must ask the same.  A map goes only if all that it asks is taken in.
+ *
+ * The counterpart for maps before products is absorb.c.
  */
-#include <math.h>
-#include <string.h>
-
-#include "affine.h"
-#include "eval_op.h"
+#include "affine_flow.h"
 #include "pass.h"
 #include "value.h"
 
-/* value = s[o] * product + t[o] */
-struct linear {
-	struct node *product;
-	struct node *scaled; /* product with weights times s; NULL: s is 1 */
-	int32_t axis;	     /* of the channels in the product's result */
-	int32_t weights;     /* operand that is constant */
-	int32_t weights_axis;
-	int64_t n;
-	double *s, *t;
+/* What one reader asks of a value. */
+struct ask {
+	struct affine map;
+	struct origins *origins;
+	const struct node *slice; /* of these indices only; NULL: of all */
+	struct ask *next;
 };
 
 struct fold_norm {
-	struct pass *pass;
-	struct arena *arena;
-	const uint32_t *uses;	/* by old id */
-	struct linear **linear; /* by new id; NULL: not a linear value, or not looked at yet */
-	uint32_t n_linear;
+	struct flow *f;
+	struct ask **ask;     /* by id */
+	uint32_t *n_asks;     /* by id */
+	struct affine *given; /* by id: what is asked of a product */
+	struct origins **origins;
+	bool *takes_shift; /* by id: a shift that is asked of it finds a product */
 };
 
-/* ---- products ---- */
+/* ---- shifts ---- */
 
-static void remember(struct fold_norm *f, const struct node *n, struct linear *l)
+static bool is_product(const struct node *n)
 {
-	while (f->n_linear <= n->id)
-		PUSH(f->arena, f->linear, f->n_linear, NULL);
-	f->linear[n->id] = l;
-}
-
-static bool find_weights(const struct node *n, struct linear *l)
-{
-	if (n->op == OP_conv) {
-		l->weights = 1;
-		l->weights_axis = 0;
-		l->axis = 1;
-	} else if (n->op == OP_matmul) {
-		l->weights = constant_of(n->in[1]) ? 1 : 0;
-		l->axis = l->weights_axis = n->type.rank - (l->weights ? 1 : 2);
-	} else {
-		return false;
+	bool constant = false;
+	for (uint32_t k = 0; k < 2 && (n->op == OP_matmul || n->op == OP_conv); k++) {
+		const struct node *w = n->in[k];
+		while (op_info[w->op].kind == KIND_view)
+			w = w->in[0];
+		constant = constant || w->op == OP_constant;
 	}
-	const struct node *w = constant_of(n->in[l->weights]);
-	if (!w || !elem_is_float(w->type.elem))
+	return constant;
+}
+
+/* One of two terms takes a shift; this says which may. */
+static bool finds_product(const struct fold_norm *f, const struct node *n)
+{
+	if (f->f->uses[n->id] != 1 || !n->n_in)
 		return false;
-	l->n = fixed_extent(&n->type, l->axis);
-	return l->n > 0 && fixed_extent(&w->type, l->weights_axis) == l->n;
-}
-
-/* The value as an affine map of a product; NULL if it is none. */
-static struct linear *linear_of(struct fold_norm *f, struct node *n)
-{
-	struct linear found = {.product = n};
-	if (n->id < f->n_linear && f->linear[n->id])
-		return f->linear[n->id];
-	if (!find_weights(n, &found))
-		return NULL;
-	found.s = arena_new(f->arena, double, (size_t)found.n);
-	found.t = arena_new(f->arena, double, (size_t)found.n);
-	for (int64_t i = 0; i < found.n; i++)
-		found.s[i] = 1;
-	struct linear *l = arena_copy(f->arena, &found, sizeof found);
-	remember(f, n, l);
-	return l;
-}
-
-/* ---- maps ---- */
-
-/* An affine map of the operand in[x]; parameters have all extents 1 but that of one axis. */
-struct affine {
-	uint32_t x;
-	struct node *gamma, *beta, *mean, *variance; /* NULL: 1, 0, 0, none */
-	bool divides;				     /* by gamma */
-	const struct attr_norm *norm;
-};
-
-static bool find_affine(const struct node *old, struct node *const *in, struct affine *a)
-{
-	*a = (struct affine){0};
-	if (norm_is_given(old)) {
-		uint32_t k = 1;
-		a->norm = old->attr.norm;
-		a->gamma = a->norm->gamma ? in[k++] : NULL;
-		a->beta = a->norm->beta ? in[k++] : NULL;
-		a->mean = a->norm->centre == NORM_CENTRE_GIVEN ? in[k++] : NULL;
-		a->variance = a->norm->scale == NORM_SCALE_GIVEN ? in[k++] : NULL;
+	switch (n->op) {
+	case OP_matmul:
+	case OP_conv:
+		return is_product(n);
+	case OP_add:
+	case OP_sub:
+		return f->takes_shift[n->in[0]->id] || f->takes_shift[n->in[1]->id];
+	case OP_concat:
+		for (uint32_t k = 0; k < n->n_in; k++)
+			if (!f->takes_shift[n->in[k]->id])
+				return false;
 		return true;
+	case OP_mul:
+	case OP_div:
+	case OP_norm:
+		return f->f->is_map[n->id] && f->takes_shift[n->in[f->f->operand[n->id]]->id];
+	case OP_copy:
+	case OP_reduce_sum:
+	case OP_pool_sum:
+	case OP_pool_max:
+		return f->takes_shift[n->in[0]->id];
+	default:
+		return op_info[n->op].kind == KIND_view && f->takes_shift[n->in[0]->id];
 	}
-	if ((old->op != OP_add && old->op != OP_mul && old->op != OP_div) ||
-	    !elem_is_float(old->type.elem))
-		return false;
-	bool left = old->op != OP_div && constant_of(in[0]);
-	struct node *constant = in[left ? 0 : 1];
-	a->x = left ? 1 : 0;
-	a->divides = old->op == OP_div;
-	*(old->op == OP_add ? &a->beta : &a->gamma) = constant;
-	return constant_of(constant) && !constant_of(in[a->x]);
 }
 
-static double deviation(const struct attr_norm *norm, double variance)
+/* ---- asking ---- */
+
+static void ask(struct fold_norm *f, const struct node *n, struct ask one)
 {
-	switch (norm->epsilon_place) {
-	case NORM_EPSILON_INSIDE:
-		return sqrt(variance + norm->epsilon);
-	case NORM_EPSILON_OUTSIDE:
-		return sqrt(variance) + norm->epsilon;
-	case NORM_EPSILON_FLOOR:
-		return fmax(sqrt(variance), norm->epsilon);
-	}
-	return NAN;
+	one.next = f->ask[n->id];
+	f->ask[n->id] = arena_copy(f->f->arena, &one, sizeof one);
+	f->n_asks[n->id]++;
 }
 
-/* The map as s[o], t[o] along one axis; false if it varies elsewhere or is not constant. */
-static bool evaluate_affine(const struct affine *a, int32_t axis, int64_t n, double *s, double *t)
+/* Along which axis a slice cuts; -1 if along none, -2 if along several. */
+static int32_t cut_axis(const struct node *slice)
 {
-	struct channel gamma, beta, mean, variance;
-	if (!channel_of(a->gamma, axis, n, &gamma) || !channel_of(a->beta, axis, n, &beta) ||
-	    !channel_of(a->mean, axis, n, &mean) || !channel_of(a->variance, axis, n, &variance))
-		return false;
-	for (int64_t o = 0; o < n; o++) {
-		double scale = channel_at(&gamma, o, 1);
-		if (a->divides)
-			scale = 1 / scale;
-		if (variance.constant)
-			scale /= deviation(a->norm, channel_at(&variance, o, 1));
-		s[o] = scale;
-		t[o] = channel_at(&beta, o, 0) - channel_at(&mean, o, 0) * scale;
-	}
-	return true;
+	int32_t axis = -1;
+	for (int32_t i = 0; i < slice->type.rank; i++)
+		if (slice->type.dim[i] != slice->in[0]->type.dim[i] ||
+		    slice->attr.slice->step[i] != 1)
+			axis = axis == -1 ? i : -2;
+	return axis;
 }
 
-/* ---- folding ---- */
-
-/* to = from * s, rounded once; false if it is not finite. */
-static bool scale_element(enum normc_elem elem, const unsigned char *from, unsigned char *to,
-			  double s)
-{
-	double x = 0;
-	struct tensor one = {.elem = elem, .count = 1, .f = &x};
-	if (elem != NORMC_F32) {
-		tensor_fill(&one, from);
-		x *= s;
-		tensor_store(&one, to);
-		return fabs(x) <= elem_largest(elem);
-	}
-	float narrow; /* the common case, in line: weights are many */
-	memcpy(&narrow, from, sizeof narrow);
-	narrow = (float)(narrow * s);
-	memcpy(to, &narrow, sizeof narrow);
-	return isfinite(narrow);
-}
-
-/* The product with weights times s[o]; NULL if one is not finite in their element type. */
-static struct node *scale_weights(struct fold_norm *f, struct graph *g, const struct linear *l)
-{
-	struct node *operand = l->product->in[l->weights];
-	const struct node *w = constant_of(operand);
-	int64_t count = type_fixed_count(&w->type), inner = 1;
-	size_t size = normc_elem_size(w->type.elem);
-	for (int32_t i = l->weights_axis + 1; i < w->type.rank; i++)
-		inner *= fixed_extent(&w->type, i);
-	const unsigned char *from = w->attr.data->p;
-	unsigned char *p = arena_alloc(f->arena, (size_t)count, size), *to = p;
-	for (int64_t i = 0; i < count; i++, from += size, to += size)
-		if (!scale_element(w->type.elem, from, to, l->s[i / inner % l->n]))
-			return NULL;
-	struct node *in[2] = {l->product->in[0], l->product->in[1]};
-	in[l->weights] = build_broadcast(g, build_constant(g, &w->type, p, w->attr.data->bytes),
-					 operand->type.rank, operand->type.dim);
-	struct loc at = g->at;
-	g->at.source = l->product->loc.source; /* profiles show the product, not what joined it */
-	struct node *scaled = graph_node(g, l->product->op, in, 2, l->product->attr);
-	g->at = at;
-	return scaled;
-}
-
-static bool all_are(const double *value, int64_t n, double number)
+/* Which indices a reader asks something of; false if that is not known. */
+static bool find_asked(const struct node *slice, int32_t axis, int64_t n, bool *asked)
 {
 	for (int64_t i = 0; i < n; i++)
-		if (value[i] != number)
+		asked[i] = !slice;
+	if (!slice)
+		return true;
+	int64_t count = fixed_extent(&slice->type, axis);
+	if (count < 0 || !dim_is_const(slice->attr.slice->start[axis]))
+		return false;
+	for (int64_t i = 0; i < count; i++) {
+		int64_t at = slice->attr.slice->start[axis]->value +
+			     i * slice->attr.slice->step[axis];
+		if (at < 0 || at >= n)
 			return false;
+		asked[at] = true;
+	}
 	return true;
 }
 
-/* x + v[o], or x * v[o], along the axis of `l` */
-static struct node *with_channels(struct graph *g, enum op op, struct node *x,
-				  const struct linear *l, const double *v)
+/* What readers of parts of a value ask of it together. */
+struct merged {
+	struct affine map;
+	int32_t axis; /* that slices cut */
+	int64_t n;
+	bool *covered, *asked;
+	int64_t *index;
+};
+
+/* False if it asks another thing of indices that others asked about. */
+static bool merge(struct graph *g, struct merged *m, const struct ask *a)
 {
-	struct type t = {.elem = x->type.elem, .rank = x->type.rank};
-	for (int32_t i = 0; i < t.rank; i++)
-		t.dim[i] = dim_const(g->context->dims, i == l->axis ? l->n : 1);
-	return build_binary(g, op, x, build_doubles(g, &t, v));
+	int64_t both = 0;
+	if ((a->map.axis >= 0 && a->map.axis != m->axis) ||
+	    !find_asked(a->slice, m->axis, m->n, m->asked))
+		return false;
+	for (int64_t i = 0; i < m->n; i++)
+		if (m->asked[i] && m->covered[i])
+			m->index[both++] = i;
+	struct affine_pick old = {{&m->map, NULL}, {m->n, 1}, m->index, both},
+			   new = {{&a->map, NULL}, {m->n, 1}, m->index, both};
+	struct affine is = affine_picked(g, &old, 0), wanted = affine_picked(g, &new, 0);
+	if (both && !affine_agree(g, &is, &wanted))
+		return false;
+	struct affine before = m->map;
+	struct affine_pick all = {{&before, &a->map}, {m->n, m->n}, m->index, m->n};
+	for (int64_t i = 0; i < m->n; i++) {
+		m->index[i] = m->asked[i] ? m->n + i : i;
+		m->covered[i] = m->covered[i] || m->asked[i];
+	}
+	m->map = affine_picked(g, &all, m->axis);
+	return true;
 }
 
-/* The map applied to x, as a map of x's product; NULL with a reason if it cannot be. */
-static struct linear *compose(struct fold_norm *f, struct node *x, const struct affine *a,
-			      const char **missed)
+static bool merge_parts(struct fold_norm *f, const struct node *n, int32_t axis, struct affine *to)
 {
-	const struct linear *from = linear_of(f, x);
-	if (!from) {
-		*missed = "its operand is not a product or convolution with constant weights";
-		return NULL;
-	}
-	struct linear *to = arena_copy(f->arena, from, sizeof *from);
-	to->s = arena_new(f->arena, double, (size_t)to->n);
-	to->t = arena_new(f->arena, double, (size_t)to->n);
-	if (!evaluate_affine(a, to->axis, to->n, to->s, to->t)) {
-		*missed = "it varies along another axis than the product's channels, or is not "
-			  "constant";
-		return NULL;
-	}
-	if (!all_are(to->s, to->n, 1))
-		to->scaled = NULL;
-	for (int64_t o = 0; o < to->n; o++) {
-		to->t[o] += to->s[o] * from->t[o];
-		to->s[o] *= from->s[o];
-		if (!(fabs(to->t[o]) <= elem_largest(x->type.elem))) {
-			*missed = "the folded bias would overflow";
-			return NULL;
-		}
-	}
-	return to;
+	struct arena *arena = f->f->arena;
+	struct merged m = {{.axis = -1}, axis, axis < 0 ? -1 : fixed_extent(&n->type, axis),
+			   NULL,	 NULL, NULL};
+	if (m.n < 1 || m.n > MOST_NUMBERS)
+		return false;
+	m.covered = arena_new(arena, bool, (size_t)m.n);
+	m.asked = arena_new(arena, bool, (size_t)m.n);
+	m.index = arena_new(arena, int64_t, (size_t)m.n);
+	for (const struct ask *a = f->ask[n->id]; a; a = a->next)
+		if ((a->slice && cut_axis(a->slice) != axis) || !merge(f->f->g, &m, a))
+			return false;
+	*to = m.map;
+	return true;
 }
 
-/* Builds the value. */
-static struct node *build_linear(struct fold_norm *f, struct graph *g, struct linear *l,
-				 const char **missed)
+/* What all readers of a value ask of it; false if they disagree. */
+static bool find_asked_map(struct fold_norm *f, const struct node *n, struct affine *to)
 {
-	struct node *y = l->product;
-	if (!all_are(l->s, l->n, 1)) {
-		if (!l->scaled)
-			l->scaled = scale_weights(f, g, l);
-		y = l->scaled;
+	const struct ask *first = f->ask[n->id], *cut = NULL;
+	bool same = f->n_asks[n->id] == f->f->uses[n->id];
+	if (!same)
+		return false;
+	for (const struct ask *a = first; a; a = a->next) {
+		same = same && affine_agree(f->f->g, &a->map, &first->map);
+		if (a->slice && cut_axis(a->slice) != -1)
+			cut = a;
 	}
-	if (!y) {
-		*missed = "the folded weights would overflow";
-		return NULL;
-	}
-	if (!all_are(l->t, l->n, 0))
-		y = with_channels(g, OP_add, y, l, l->t);
-	remember(f, y, l);
-	return y;
+	*to = first->map;
+	return same || (cut && merge_parts(f, n, cut_axis(cut->slice), to));
 }
 
-/* A map whose operand nobody else reads. */
-static struct node *fold_affine(struct fold_norm *f, struct graph *to, const struct node *old,
-				struct node *const *in, const struct affine *a)
+/* What is asked of a value, and by which maps; nothing if its readers disagree. */
+static void settle(struct fold_norm *f, const struct node *n, struct affine *to)
 {
-	const char *missed = "bit-exact rewrites only";
-	struct linear *l = NULL;
-	struct node *y = NULL;
-	if (f->uses[old->in[a->x]->id] != 1)
-		missed = "its operand has other readers";
-	else if (!f->pass->strict)
-		l = compose(f, in[a->x], a, &missed);
-	if (l && !a->norm && in[a->x] == l->product && all_are(l->s, l->n, 1)) {
-		to->at = old->loc;
-		y = graph_clone(to, old, in); /* a bias, as it should be */
-		remember(f, y, l);
-		return y;
+	struct origins *all = NULL;
+	bool any = false;
+	for (const struct ask *a = f->ask[n->id]; a; a = a->next) {
+		any = any || !affine_is_identity(&a->map);
+		all = origins_join(f->f, all, a->origins);
 	}
-	if (l)
-		y = build_linear(f, to, l, &missed);
-	if (y || a->norm)
-		pass_remark(to, f->pass, f->pass->name, old->loc, y ? NULL : missed);
-	return y;
+	*to = (struct affine){.axis = -1};
+	f->origins[n->id] = all;
+	if (!any || find_asked_map(f, n, to))
+		return;
+	const char *why = f->f->output[n->id] ? "which is in an output of the graph"
+					      : "which has other readers";
+	flow_keep(f->f, all, AFFINE_NEVER,
+		  flow_place(f->f, "its operand is made of the result of", n, why));
+	*to = (struct affine){.axis = -1};
 }
 
-static struct node *fold_norm_rule(struct graph *to, const struct node *old, struct node *const *in,
-				   void *user)
+/* ---- passing on ---- */
+
+/* Which operands are asked, as bits; 0: n lets nothing through. */
+static uint32_t operands_asked(const struct node *n)
 {
-	struct fold_norm *f = user;
-	struct affine a;
-	if (op_info[old->op].kind == KIND_region)
-		return pass_regions(to, old, in, f->pass, pass_fold_norm);
-	for (uint32_t i = 0; i < old->n_in; i++)
-		if (node_is_poison(in[i]))
-			return in[i];
-	if (!find_affine(old, in, &a))
-		return NULL;
-	to->at.via = f->pass->name;
-	struct node *y = fold_affine(f, to, old, in, &a);
-	to->at = old->loc;
-	return y;
+	switch (n->op) {
+	case OP_add:
+	case OP_sub:
+	case OP_max:
+	case OP_min:
+		return 3;
+	case OP_where:
+		return 6;
+	case OP_concat:
+		return n->n_in < 32 ? (1u << n->n_in) - 1 : 0;
+	case OP_mul:
+		return constant_of(n->in[0]) ? 2 : constant_of(n->in[1]) ? 1 : 0;
+	case OP_div:
+		return constant_of(n->in[0]) ? 0 : 1;
+	default:
+		return n->n_in ? 1 : 0;
+	}
+}
+
+/* Of a sum, the shift goes to one term. */
+static struct affine share_of(const struct fold_norm *f, const struct node *n,
+			      const struct affine *of, uint32_t k)
+{
+	bool first = f->takes_shift[n->in[0]->id] ||
+		     (n->n_in > 1 && !f->takes_shift[n->in[1]->id] && !constant_of(n->in[0]));
+	if ((n->op != OP_add && n->op != OP_sub) || (k == 0) == first)
+		return *of;
+	return affine_new(f->f->g, of->axis, of->s, NULL);
+}
+
+static enum affine_stop pass_to(struct fold_norm *f, struct node *n, const struct affine *of,
+				uint32_t k)
+{
+	struct ask one = {.origins = f->origins[n->id], .slice = n->op == OP_slice ? n : NULL};
+	struct affine share = share_of(f, n, of, k);
+	enum affine_stop stop = affine_backwards(f->f->g, n, &share, k, &one.map);
+	if (stop || affine_is_identity(&one.map))
+		return stop;
+	if (constant_of(n->in[k]))
+		return AFFINE_NEVER;
+	ask(f, n->in[k], one);
+	return AFFINE_PASSES;
+}
+
+/* The comparison and the product of a rectifier read x, too. */
+static enum affine_stop pass_rectifier(struct fold_norm *f, struct node *n, struct node *x,
+				       const struct affine *of, struct node *const inner[2])
+{
+	struct ask one = {.origins = f->origins[n->id]};
+	enum affine_stop stop = affine_backwards(f->f->g, n, of, 0, &one.map);
+	if (inner[0] && !f->f->inner[inner[0]->id])
+		return AFFINE_NEVER;
+	for (int i = 0; !stop && i < (inner[0] ? 3 : 1); i++)
+		ask(f, x, one);
+	return stop;
+}
+
+static void pass_on(struct fold_norm *f, struct node *n, const struct affine *of)
+{
+	static const char *const clause[] = {
+			[AFFINE_NEVER] =
+					"which is no product or convolution with constant weights, "
+					"and does not let its scale and shift through",
+			[AFFINE_SHIFT] = "which lets a scale through but no shift",
+			[AFFINE_SCALE] = "which lets no scale through",
+			[AFFINE_SIGN] = "which lets only positive scales through",
+	};
+	struct node *inner[2], *x = rectifier_of(n, inner);
+	uint32_t asked = operands_asked(n);
+	enum affine_stop stop = asked ? AFFINE_PASSES : AFFINE_NEVER;
+	if (x)
+		stop = pass_rectifier(f, n, x, of, inner);
+	for (uint32_t k = 0; !x && !stop && k < n->n_in; k++)
+		if (asked >> k & 1)
+			stop = pass_to(f, n, of, k);
+	if (stop)
+		flow_keep(f->f, f->origins[n->id], stop,
+			  flow_place(f->f, "its operand is made by", n, clause[stop]));
+}
+
+/* Asks the operand of a map that goes to be what the map, and what is asked of it, make of it. */
+static void leave_out(struct fold_norm *f, const struct node *n, const struct affine *of)
+{
+	struct ask one = {.origins = origins_one(f->f, n)};
+	if (!affine_chain(f->f->g, of, &f->f->own[n->id], &one.map)) {
+		flow_keep(f->f, f->origins[n->id], AFFINE_NEVER,
+			  flow_place(f->f, "its operand is made by", n,
+				     "which scales or shifts along another axis"));
+		one.map = f->f->own[n->id];
+	} else {
+		one.origins = origins_join(f->f, one.origins, f->origins[n->id]);
+	}
+	f->f->gone[n->id] = true;
+	ask(f, n->in[f->f->operand[n->id]], one);
+}
+
+/* A shift right behind a product is a bias, and stays one. */
+static bool is_at_rest(const struct fold_norm *f, const struct node *n)
+{
+	const struct affine *own = &f->f->own[n->id];
+	struct product p;
+	return n->op != OP_norm && !own->s &&
+	       product_before(f->f->g, n->in[f->f->operand[n->id]], own, &p);
+}
+
+static void visit(struct fold_norm *f, struct node *n)
+{
+	struct affine of;
+	settle(f, n, &of);
+	bool asked = !affine_is_identity(&of);
+	if (f->f->is_map[n->id] && !f->f->why[n->id]) {
+		if (asked || !is_at_rest(f, n))
+			leave_out(f, n, &of);
+	} else if (asked && !of.counted && product_before(f->f->g, n, &of, &f->f->product[n->id])) {
+		f->given[n->id] = of;
+	} else if (asked) {
+		f->f->product[n->id].node = NULL;
+		pass_on(f, n, &of);
+	} else if (n->op == OP_slice) {
+		ask(f, n->in[0], (struct ask){.map = {.axis = -1}, .slice = n});
+	}
+}
+
+/* Computes the weights of the products, once all maps find their way. */
+static void take_all(struct fold_norm *f)
+{
+	const char *why;
+	for (uint32_t i = 0; i < f->f->n; i++) {
+		const struct product *p = &f->f->product[i];
+		if (p->node &&
+		    !product_take_before(f->f->g, p, &f->given[i], &f->f->taken[i], &why))
+			flow_keep(f->f, f->origins[i], AFFINE_NEVER,
+				  flow_place(f->f, "its operand is made by", p->node, why));
+	}
+}
+
+static void one_round(struct fold_norm *f)
+{
+	uint32_t n = f->f->n;
+	flow_begin(f->f);
+	for (uint32_t i = 0; i < n; i++) {
+		f->ask[i] = NULL;
+		f->n_asks[i] = 0;
+	}
+	for (uint32_t i = n; i-- > 0;)
+		visit(f, f->f->g->nodes[i]);
+	if (!f->f->kept)
+		take_all(f);
 }
 
 struct graph *pass_fold_norm(struct graph *g, struct pass *pass)
 {
-	struct fold_norm f = {.pass = pass, .arena = g->context->arena};
-	f.uses = graph_uses(g, f.arena);
-	return graph_rewrite(g, fold_norm_rule, &f);
+	struct flow flow = flow_new(g, pass, false);
+	struct fold_norm f = {.f = &flow};
+	if (pass->strict) {
+		flow_remark(&flow, "bit-exact rewrites only");
+		return g;
+	}
+	f.ask = arena_new(flow.arena, struct ask *, flow.n + 1);
+	f.n_asks = arena_new(flow.arena, uint32_t, flow.n + 1);
+	f.given = arena_new(flow.arena, struct affine, flow.n + 1);
+	f.origins = arena_new(flow.arena, struct origins *, flow.n + 1);
+	f.takes_shift = arena_new(flow.arena, bool, flow.n + 1);
+	for (uint32_t i = 0; i < flow.n; i++)
+		f.takes_shift[i] = finds_product(&f, g->nodes[i]);
+	do
+		one_round(&f);
+	while (flow.kept);
+	flow_remark(&flow, "its parameters vary along several axes, or are not constant");
+	return flow_build(&flow, pass_fold_norm);
 }

@@ -16,7 +16,7 @@ enum {
 
 static const struct pass_info {
 	const char *name;
-	enum when { DEFAULT, ASKED, ALWAYS } when;
+	enum when { DEFAULT, ASKED, ALWAYS, SUBSTITUTES } when;
 	unsigned needs, keeps, gives;
 	const char *help;
 	pass_fn *run;
@@ -32,22 +32,31 @@ struct run {
 	unsigned facts;
 	const struct pass_options *options;
 	struct pass_log *log;
+	bool ended; /* as options->before or after say */
 };
 
 bool pass_describe(uint32_t i, struct pass_description *d)
 {
 	if (i >= PASS_COUNT)
 		return false;
-	*d = (struct pass_description){passes[i].name, passes[i].help, passes[i].when == ASKED,
-				       passes[i].when == ALWAYS};
+	enum when when = passes[i].when;
+	*d = (struct pass_description){passes[i].name, passes[i].help,
+				       when == ASKED || when == SUBSTITUTES, when == ALWAYS,
+				       when == SUBSTITUTES};
 	return true;
 }
 
 void pass_remark(struct graph *g, struct pass *pass, const char *rule, struct loc loc,
 		 const char *missed)
 {
-	struct remark remark = {rule, loc, missed};
+	struct remark remark = {rule, loc, missed, NULL};
 	PUSH(g->context->arena, pass->log->remarks, pass->log->n_remarks, remark);
+}
+
+void pass_remark_note(struct graph *g, struct pass *pass, struct loc loc, const char *note)
+{
+	pass_remark(g, pass, pass->name, loc, NULL);
+	pass->log->remarks[pass->log->n_remarks - 1].note = note;
 }
 
 struct node *pass_regions(struct graph *to, const struct node *old, struct node *const *in,
@@ -71,7 +80,7 @@ struct graph *pass_clean(struct graph *g, struct pass *pass)
 /* Whether the pass runs by the list of -NAME and +NAME; the last word about it counts. */
 static bool is_wanted(const struct pass_info *info, const char *list)
 {
-	bool wanted = info->when != ASKED;
+	bool wanted = info->when == DEFAULT;
 	size_t length = strlen(info->name);
 	while (list && *list) {
 		size_t word = strcspn(list, ",");
@@ -80,6 +89,11 @@ static bool is_wanted(const struct pass_info *info, const char *list)
 		list += word + (list[word] == ',');
 	}
 	return wanted || info->when == ALWAYS;
+}
+
+bool pass_is_wanted(uint32_t i, const char *list)
+{
+	return i < PASS_COUNT && is_wanted(&passes[i], list);
 }
 
 static double seconds(void)
@@ -105,7 +119,11 @@ static void report(const struct run *r, const struct pass_info *info, double sta
 static bool run_pass(struct run *r, const struct pass_info *info)
 {
 	struct diag *diag = r->g->context->diag;
-	struct pass pass = {.name = info->name, .log = r->log, .strict = r->options->strict};
+	struct pass pass = {.name = info->name,
+			    .log = r->log,
+			    .strict = r->options->strict,
+			    .samples = r->options->samples,
+			    .n_samples = r->options->n_samples};
 	uint32_t errors = diag->errors;
 	double start = seconds();
 	struct graph *g = info->run(r->g, &pass);
@@ -117,11 +135,16 @@ static bool run_pass(struct run *r, const struct pass_info *info)
 	return !r->options->verify || graph_verify(g);
 }
 
+static bool is_named(const struct pass_info *info, const char *name)
+{
+	return name && !strcmp(info->name, name);
+}
+
 /* Runs a pass after those that give what it needs. */
 static bool step(struct run *r, int pass)
 {
 	const struct pass_info *info = &passes[pass];
-	if (!is_wanted(info, r->options->list))
+	if (r->ended || !is_wanted(info, r->options->list))
 		return true;
 	/* A giver may forget another fact; two rounds are enough for one that keeps what the other
 	 * gives. */
@@ -133,7 +156,25 @@ static bool step(struct run *r, int pass)
 	if (info->needs & ~r->facts)
 		return bug(r->g->context->diag, (struct loc){0}, "no pass gives what '%s' needs",
 			   info->name);
+	r->ended = is_named(info, r->options->before);
+	if (r->ended)
+		return true;
+	r->ended = is_named(info, r->options->after);
 	return run_pass(r, info);
+}
+
+/* Streams without a coordinate need gamma and beta out of the way. */
+static bool compress(struct run *r)
+{
+	return !is_wanted(&passes[PASS_crms], r->options->list) ||
+	       (step(r, PASS_absorb) && step(r, PASS_crms));
+}
+
+/* Norms are at their simplest, and what stands for them joins weights next. */
+static bool substitute(struct run *r)
+{
+	return step(r, PASS_layernorm_to_rms) && step(r, PASS_layernorm_to_un) &&
+	       step(r, PASS_layernorm_to_dyt) && step(r, PASS_layernorm_to_eln);
 }
 
 static bool pipeline(struct run *r)
@@ -142,21 +183,22 @@ static bool pipeline(struct run *r)
 	       step(r, PASS_spectrum_clamped) && step(r, PASS_sink) && step(r, PASS_simplify) &&
 	       step(r, PASS_fold_norm) && /* after sink, so that products and affine maps are
 					     neighbours */
-	       step(r, PASS_given) &&	  /* what no product took */
-	       step(r, PASS_simplify) &&
-	       step(r, PASS_threshold) && step(r, PASS_cancel) &&
+	       step(r, PASS_simplify) && step(r, PASS_cancel) &&
 	       step(r, PASS_merge) && /* scales and biases between products are gone */
-	       step(r, PASS_hadamard) &&
+	       step(r, PASS_hadamard) && compress(r) &&
 	       step(r, PASS_recentre) && /* scales of branches are in their weights by now */
-	       step(r, PASS_absorb) &&
-	       step(r, PASS_simplify) && /* shifts join the biases behind their products */
+	       substitute(r) && step(r, PASS_absorb) &&
+	       step(r, PASS_given) &&	  /* what no product took */
+	       step(r, PASS_threshold) && /* which reads what that leaves */
+	       step(r, PASS_gauge) &&	  /* what no product alone can take */
+	       step(r, PASS_simplify) &&  /* shifts join the biases behind their products */
 	       step(r, PASS_clean);
 }
 
 struct graph *passes_run(struct graph *g, const struct pass_options *options)
 {
 	struct pass_log log = {0};
-	struct run r = {g, 0, options, options->log ? options->log : &log};
+	struct run r = {g, 0, options, options->log ? options->log : &log, false};
 	return pipeline(&r) ? r.g : NULL;
 }
 
@@ -164,7 +206,7 @@ struct graph *pass_by_name(const char *name, struct graph *g)
 {
 	struct pass_options options = {0};
 	struct pass_log log = {0};
-	struct run r = {g, 0, &options, &log};
+	struct run r = {g, 0, &options, &log, false};
 	for (int i = 0; i < PASS_COUNT; i++)
 		if (!strcmp(passes[i].name, name)) {
 			char list[64];

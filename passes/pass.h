@@ -15,6 +15,7 @@ struct remark {
 	const char *rule;
 	struct loc loc;
 	const char *missed; /* why it was left alone; NULL: it was done */
+	const char *note;   /* more about what was done; may be NULL */
 };
 
 struct pass_log {
@@ -32,6 +33,10 @@ struct pass_options {
 	void (*put)(void *user, const char *text);
 	void *user;
 	struct pass_log *log; /* receives the remarks; may be NULL */
+	const char *before;   /* a pass before which, or after which, all ends; NULL: none */
+	const char *after;
+	const struct norm_sample *samples; /* for passes that substitute, see substitute.h */
+	uint32_t n_samples;
 };
 
 /* Runs the default pipeline on graphs. NULL after a report. */
@@ -42,16 +47,21 @@ struct graph *pass_by_name(const char *name, struct graph *g);
 /* Describes pass number i; false after the last. */
 struct pass_description {
 	const char *name, *help;
-	bool asked;  /* it runs only when a list says +NAME */
-	bool always; /* a list cannot say -NAME */
+	bool asked;	  /* it runs only when a list says +NAME */
+	bool always;	  /* a list cannot say -NAME */
+	bool substitutes; /* asked, changes results, and needs samples */
 };
 bool pass_describe(uint32_t i, struct pass_description *d);
+/* Whether pass number i runs by a list; the last word about it counts. */
+bool pass_is_wanted(uint32_t i, const char *list);
 
 /* What a pass sees of the run. */
 struct pass {
 	const char *name;
 	struct pass_log *log; /* never NULL */
 	bool strict;
+	const struct norm_sample *samples;
+	uint32_t n_samples;
 };
 typedef struct graph *pass_fn(struct graph *g, struct pass *pass);
 #define PASS(name, ...) pass_fn pass_##name;
@@ -61,6 +71,9 @@ typedef struct graph *pass_fn(struct graph *g, struct pass *pass);
 /* Adds a remark. `rule` and `missed` live for ever. */
 void pass_remark(struct graph *g, struct pass *pass, const char *rule, struct loc loc,
 		 const char *missed);
+
+/* Adds a remark about what was done, with a note that lives as long as the graph. */
+void pass_remark_note(struct graph *g, struct pass *pass, struct loc loc, const char *note);
 
 /* For rules that look at the whole old graph: rewrites an `if` or `loop` by running the pass on its
  * regions. */

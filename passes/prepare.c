@@ -185,6 +185,8 @@ static struct node *prepare_node(struct graph *to, const struct node *old, struc
 	for (uint32_t i = 0; i < old->n_in; i++)
 		if (node_is_poison(in[i]))
 			return in[i];
+	for (uint32_t i = 0; i < old->n_in; i++)
+		layout_of(s, in[i]); /* in order, so that it never calls itself deeply */
 	switch (op_info[old->op].kind) {
 	case KIND_view:
 		n = prepare_view(s, to, old, in);

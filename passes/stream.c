@@ -197,9 +197,13 @@ static void accept(struct explore *e)
 		struct part_of *of = &e->result->of[e->member[i].node->id];
 		of->part = part_of(e, &e->member[i]);
 		of->axis = e->member[i].axis;
+		of->stream = e->number;
 	}
-	for (uint32_t i = 0; i < e->n_norms; i++)
-		e->result->of[e->norm[i]->id].meanless = true;
+	for (uint32_t i = 0; i < e->n_norms; i++) {
+		struct part_of *of = &e->result->of[e->norm[i]->id];
+		of->meanless = true;
+		of->reads = e->number;
+	}
 }
 
 /* The stream that norm `n` reads. */

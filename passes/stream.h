@@ -31,7 +31,9 @@ struct streams {
 	struct part_of {
 		enum part part;
 		int32_t axis;	    /* of the result; meaningless for PART_NONE */
+		uint32_t stream;    /* number of its stream; 0: it is in none */
 		bool meanless;	    /* a norm whose operand has mean zero */
+		uint32_t reads;	    /* number of the stream that such a norm reads; else 0 */
 		const char *missed; /* why a norm keeps its mean; else NULL */
 	} * of;			    /* by node id */
 };

@@ -73,6 +73,39 @@ struct node *numbers_unary(struct graph *g, enum op op, struct node *a)
 	return weights_now(g, build_unary(g, op, a));
 }
 
+struct node *numbers_picked(struct graph *g, const struct node *a, const struct node *b,
+			    const int64_t *index, int64_t n)
+{
+	struct arena *arena = g->context->arena;
+	struct type t = type_of_numbers(g, n);
+	const struct node *from[2] = {a, b};
+	const uint64_t *of[2] = {constant_residues(g, a), b ? constant_residues(g, b) : NULL};
+	double *x = arena_new(arena, double, (size_t)n + 1);
+	uint64_t *residue = of[0] ? arena_new(arena, uint64_t, (size_t)n + 1) : NULL;
+	int64_t first = numbers_count(a);
+	for (int64_t i = 0; i < n; i++) {
+		int k = index[i] >= first;
+		x[i] = numbers_values(from[k])[index[i] - k * first];
+		if (residue)
+			residue[i] = of[k][index[i] - k * first];
+	}
+	return build_exact(g, &t, x, residue);
+}
+
+bool numbers_agree(struct graph *g, const struct node *a, const struct node *b)
+{
+	int64_t n = numbers_count(a);
+	if (a == b)
+		return true;
+	if (numbers_count(b) != n)
+		return false;
+	const uint64_t *ra = constant_residues(g, a), *rb = constant_residues(g, b);
+	for (int64_t i = 0; i < n; i++)
+		if (numbers_values(a)[i] != numbers_values(b)[i] || (ra && ra[i] != rb[i]))
+			return false;
+	return true;
+}
+
 bool numbers_are(const struct node *numbers, double value)
 {
 	double all;
@@ -211,21 +244,12 @@ struct node *weights_summed(struct graph *g, const struct node *w, struct weight
 	return build_exact(g, &type, sum, residue);
 }
 
-/* Residues without their means: those of [n][inner] elements at a time. */
-static void recentre_residues(const struct rows *r, const uint64_t *from, uint64_t *to)
-{
-	uint64_t share = residue_inverse((uint64_t)r->n);
-	for (int64_t k = 0; k < r->inner; k++) {
-		uint64_t mean = 0;
-		for (int64_t i = 0; i < r->n; i++)
-			mean = residue_sum(mean, from[i * r->inner + k]);
-		mean = residue_negative(residue_product(mean, share));
-		for (int64_t i = 0; i < r->n; i++)
-			to[i * r->inner + k] = residue_sum(from[i * r->inner + k], mean);
-	}
-}
+/* What is taken away from the elements of [n][inner]: a number for each inner index. */
+struct subtrahend {
+	void (*numbers)(struct rows *r, int64_t first, double *number);
+	uint64_t (*residue)(const struct rows *r, const uint64_t *from, int64_t k);
+};
 
-/* Means of the elements from `first` on, one for each inner index. */
 static void means_at(struct rows *r, int64_t first, double *mean)
 {
 	memset(mean, 0, (size_t)r->inner * sizeof *mean);
@@ -238,24 +262,64 @@ static void means_at(struct rows *r, int64_t first, double *mean)
 		mean[k] /= (double)r->n;
 }
 
-struct node *weights_recentred(struct graph *g, const struct node *w, int32_t axis)
+static uint64_t mean_residue(const struct rows *r, const uint64_t *from, int64_t k)
+{
+	uint64_t sum = 0;
+	for (int64_t i = 0; i < r->n; i++)
+		sum = residue_sum(sum, from[i * r->inner + k]);
+	return residue_product(sum, residue_inverse((uint64_t)r->n));
+}
+
+static void last_at(struct rows *r, int64_t first, double *last)
+{
+	const double *x = row_load(r, first + r->n * r->inner - r->width);
+	memcpy(last, x + r->width - r->inner, (size_t)r->inner * sizeof *last);
+}
+
+static uint64_t last_residue(const struct rows *r, const uint64_t *from, int64_t k)
+{
+	return from[(r->n - 1) * r->inner + k];
+}
+
+static void subtract_residues(const struct rows *r, const struct subtrahend *s,
+			      const uint64_t *from, uint64_t *to)
+{
+	for (int64_t k = 0; k < r->inner; k++) {
+		uint64_t less = residue_negative(s->residue(r, from, k));
+		for (int64_t i = 0; i < r->n; i++)
+			to[i * r->inner + k] = residue_sum(from[i * r->inner + k], less);
+	}
+}
+
+static struct node *subtracted(struct graph *g, const struct node *w, int32_t axis,
+			       const struct subtrahend *s)
 {
 	struct rows r = rows_of(g, w, (struct weights_axis){.axis = axis});
 	unsigned char *to = bytes_like(g, &r);
 	uint64_t *residue = residues_new(g, r.count);
 	const uint64_t *from = constant_residues(g, w);
-	double *mean = arena_new(g->context->arena, double, (size_t)r.inner + 1);
+	double *less = arena_new(g->context->arena, double, (size_t)r.inner + 1);
 	int64_t block = r.n * r.inner;
 	for (int64_t o = 0; o < r.outer; o++) {
-		means_at(&r, o * block, mean);
+		s->numbers(&r, o * block, less);
 		for (int64_t i = o * block; i < (o + 1) * block; i += r.width) {
 			double *x = row_load(&r, i);
 			for (int64_t k = 0; k < r.width; k++)
-				x[k] -= mean[r.inner == 1 ? 0 : k];
+				x[k] -= less[r.inner == 1 ? 0 : k];
 			row_store(&r, to, i);
 		}
 		if (residue)
-			recentre_residues(&r, from + o * block, residue + o * block);
+			subtract_residues(&r, s, from + o * block, residue + o * block);
 	}
 	return build_exact(g, &w->type, to, residue);
+}
+
+struct node *weights_recentred(struct graph *g, const struct node *w, int32_t axis)
+{
+	return subtracted(g, w, axis, &(struct subtrahend){means_at, mean_residue});
+}
+
+struct node *weights_less_last(struct graph *g, const struct node *w, int32_t axis)
+{
+	return subtracted(g, w, axis, &(struct subtrahend){last_at, last_residue});
 }

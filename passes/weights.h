@@ -28,6 +28,12 @@ struct node *numbers_unary(struct graph *g, enum op op, struct node *a);
  * large for the interpreter. */
 struct node *weights_now(struct graph *g, struct node *expression);
 
+/* Numbers of `a`, and after them those of `b` (which may be NULL), by index. */
+struct node *numbers_picked(struct graph *g, const struct node *a, const struct node *b,
+			    const int64_t *index, int64_t n);
+/* Whether they are as many, equal, and stand for the same. */
+bool numbers_agree(struct graph *g, const struct node *a, const struct node *b);
+
 int64_t numbers_count(const struct node *numbers);
 /* As doubles. */
 const double *numbers_values(const struct node *numbers);
@@ -58,5 +64,7 @@ struct node *weights_summed(struct graph *g, const struct node *w, struct weight
 			    const struct node *t);
 /* w without its means along an axis. */
 struct node *weights_recentred(struct graph *g, const struct node *w, int32_t axis);
+/* w without what stands at the last index of an axis, which becomes zero there. */
+struct node *weights_less_last(struct graph *g, const struct node *w, int32_t axis);
 
 #endif

@@ -80,6 +80,21 @@ static bool kernels_valid(const struct normc_desc *desc)
 	return true;
 }
 
+static bool conditions_valid(const struct normc_desc *desc)
+{
+	const struct normc_desc_condition *condition;
+
+	if (!array_fits(desc, desc->n_conditions, desc->conditions, sizeof(*condition)))
+		return false;
+	condition = (const void *)((const char *)desc + desc->conditions);
+	for (uint32_t i = 0; i < desc->n_conditions; i++, condition++) {
+		if (!string_fits(desc, condition->place) || !string_fits(desc, condition->a) ||
+		    !string_fits(desc, condition->b))
+			return false;
+	}
+	return true;
+}
+
 enum normc_status normc_desc_check(const struct normc_desc *desc, struct normc_error *error)
 {
 	if (!desc || (uintptr_t)desc % 8 ||
@@ -93,7 +108,7 @@ enum normc_status normc_desc_check(const struct normc_desc *desc, struct normc_e
 	    !string_fits(desc, desc->name) ||
 	    !ports_valid(desc, desc->n_inputs, desc->inputs, true) ||
 	    !ports_valid(desc, desc->n_outputs, desc->outputs, false) || !symbols_valid(desc) ||
-	    !kernels_valid(desc) ||
+	    !kernels_valid(desc) || !conditions_valid(desc) ||
 	    (desc->weights_file && !string_fits(desc, desc->weights_file)) ||
 	    desc->weights_bytes > INT64_MAX)
 		return normc_error_set(error, NORMC_INVALID,

@@ -11,7 +11,7 @@
 
 #include "normc.h"
 
-#define NORMC_ABI 1
+#define NORMC_ABI 2
 
 struct normc_frame;
 struct normc_pool;
@@ -67,6 +67,13 @@ struct normc_desc_kernel {
 	uint32_t node; /* ONNX node position */
 };
 
+/* What a node asks of extents: a == b, or a >= 0. */
+struct normc_desc_condition {
+	uint32_t place;     /* offset of a string: "node 3 'sum' (Add, opset 17)", or "" */
+	uint32_t two_sided; /* 1: a == b; 0: a >= 0 */
+	uint32_t a, b;      /* offsets of strings: "N + 1"; "" for a number */
+};
+
 /* The descriptor: flat, read-only, position-independent, little- or big-endian as the target. */
 struct normc_desc {
 	char magic[8]; /* "normc\0\0\0" */
@@ -77,6 +84,7 @@ struct normc_desc {
 	uint32_t n_outputs, outputs;
 	uint32_t n_symbols, symbols; /* struct normc_desc_symbol[] */
 	uint32_t n_kernels, kernels; /* struct normc_desc_kernel[] */
+	uint32_t n_conditions, conditions; /* struct normc_desc_condition[] */
 	uint32_t weights_file;       /* offset of a file name, 0: weights are inside */
 	uint64_t weights_bytes;
 	uint64_t weights_hash;       /* FNV-1a 64 of the weights file; 0 if inside */
@@ -86,8 +94,9 @@ struct normc_module {
 	const struct normc_desc *desc;
 	const void *weights; /* NULL: in the file that the descriptor names */
 	/* Writes the extents of all outputs, one after the other (rank values each), for these
-	 * symbol values. Returns 0, or 1 if the values are impossible (a negative extent, an
-	 * overflow). */
+	 * symbol values; there is room for two more.  Returns 0; 1 if the values are impossible
+	 * (a negative extent, an overflow); 2 + i if conditions[i] does not hold: then dims[0]
+	 * and dims[1] are a and b. */
 	int32_t (*dims)(const int64_t *symbols, int64_t *dims);
 	int32_t (*sizes)(const int64_t *symbols, struct normc_sizes *sizes);
 	/* Floating-point operations of each kernel. */

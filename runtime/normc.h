@@ -190,7 +190,9 @@ struct normc_options {
 	const char *weights_file; /* not NULL: weights go into this file instead of the code */
 	const char *symbol;       /* prefix of generated names; NULL: from the output's file name */
 	const char *const *dims;  /* "N=1" ... for unknown dimensions, ended by NULL; may be NULL */
-	const char *passes; /* NULL: default pipeline; "-NAME,+NAME,...": left out, added */
+	/* NULL: default pipeline; "-NAME,+NAME,...": left out, added.  Passes that replace norms
+	 * need measurements, which only the command line makes (--calibrate): NORMC_USAGE. */
+	const char *passes;
 	int32_t profile;          /* not 0: code that keeps times per kernel */
 	size_t memory_limit;      /* bytes beyond the mapped file, without LLVM's; 0: 8 GiB */
 };

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,65 @@ enum normc_status normc_program_from_module(struct normc_program **program,
 	return normc_program_adopt(program, module, NULL, NULL, error);
 }
 
+/* Where the part of an ELF file ends that has `count` records of `size` bytes at `offset`. */
+static uint64_t end_of(uint64_t offset, uint64_t count, uint64_t size)
+{
+	uint64_t bytes, end;
+
+	if (__builtin_mul_overflow(count, size, &bytes) ||
+	    __builtin_add_overflow(offset, bytes, &end))
+		return UINT64_MAX;
+	return end;
+}
+
+/* The bytes that a library must have by its headers; 0: it is none of this machine's. */
+static uint64_t library_bytes(int file)
+{
+	ElfW(Ehdr) header;
+	ElfW(Phdr) part;
+	uint64_t end, parts;
+
+	if (pread(file, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_phentsize != sizeof(part))
+		return 0;
+	end = end_of(header.e_shoff, header.e_shnum, header.e_shentsize);
+	parts = end_of(header.e_phoff, header.e_phnum, sizeof(part));
+	end = parts > end ? parts : end;
+	for (uint32_t i = 0; i < header.e_phnum; i++) {
+		uint64_t at = header.e_phoff + i * sizeof(part);
+
+		if (at > INT64_MAX ||
+		    pread(file, &part, sizeof(part), (off_t)at) != (ssize_t)sizeof(part))
+			break; /* `parts` says that it is cut short */
+		if (end_of(part.p_offset, part.p_filesz, 1) > end)
+			end = end_of(part.p_offset, part.p_filesz, 1);
+	}
+	return end;
+}
+
+/* A library whose end is missing is mapped by dlopen all the same, and kills the process when the
+ * end is read. */
+static enum normc_status check_library(const char *path, struct normc_error *error)
+{
+	struct stat status;
+	uint64_t need;
+	int file = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (file < 0 || fstat(file, &status)) {
+		normc_error_set(error, NORMC_IO, "%s: %s", path, strerror(errno));
+		if (file >= 0)
+			close(file);
+		return NORMC_IO;
+	}
+	need = library_bytes(file);
+	close(file);
+	if (need <= (uint64_t)status.st_size)
+		return NORMC_OK;
+	return normc_error_set(error, NORMC_INVALID,
+			       "%s: the file is cut short, it has %lld bytes of %llu", path,
+			       (long long)status.st_size, (unsigned long long)need);
+}
+
 /* Opens the library into `made`, which keeps what it got also when this fails. */
 static enum normc_status open_library(struct normc_program *made, const char *path,
 				      struct normc_error *error)
@@ -171,10 +231,14 @@ static enum normc_status open_library(struct normc_program *made, const char *pa
 	char full[PATH_MAX];
 	const char *reason;
 	void *symbol;
+	enum normc_status status;
 
 	/* an absolute path, so that dlopen does not search the library directories */
 	if (!realpath(path, full))
 		return normc_error_set(error, NORMC_IO, "%s: %s", path, strerror(errno));
+	status = check_library(full, error);
+	if (status)
+		return status;
 	made->library = dlopen(full, RTLD_NOW | RTLD_LOCAL);
 	if (!made->library) {
 		reason = dlerror();

@@ -233,9 +233,21 @@ static void add_text(struct text *text, const char *format, ...)
 		text->n += (size_t)added < left ? (size_t)added : left - 1;
 }
 
-/* The code knows that the shapes do not fit each other, but not why: tells what they are. */
-static enum normc_status refuse_shapes(const struct normc_session *session,
-				       const struct normc_tensor *in, struct normc_error *error)
+static void add_inputs(struct text *text, const struct normc_session *session,
+		       const struct normc_tensor *in)
+{
+	for (uint32_t i = 0; i < desc_of(session)->n_inputs; i++) {
+		add_text(text, "%s%s[", i ? ", " : ", of inputs ",
+			 session->program->inputs[i].name);
+		for (int32_t d = 0; d < in[i].rank; d++)
+			add_text(text, "%s%lld", d ? "," : "", (long long)in[i].dim[d]);
+		add_text(text, "]");
+	}
+}
+
+/* The code knows that an extent is impossible, but not why: tells what the extents are. */
+static enum normc_status refuse_extents(const struct normc_session *session,
+					const struct normc_tensor *in, struct normc_error *error)
 {
 	const struct normc_desc *desc = desc_of(session);
 	const struct normc_desc_symbol *symbol = symbols_of(desc);
@@ -245,20 +257,40 @@ static enum normc_status refuse_shapes(const struct normc_session *session,
 		const char *name = normc_desc_string(desc, symbol->name);
 
 		if (name[0])
-			add_text(&text, "%s%s = %lld", text.n ? ", " : "with ", name,
+			add_text(&text, "%s%s = %lld", text.n ? ", " : ", with ", name,
 				 (long long)session->symbols[i]);
 	}
-	for (uint32_t i = 0; i < desc->n_inputs; i++) {
-		add_text(&text, "%s%s[", i ? ", " : text.n ? ", of inputs " : "of inputs ",
-			 session->program->inputs[i].name);
-		for (int32_t d = 0; d < in[i].rank; d++)
-			add_text(&text, "%s%lld", d ? "," : "", (long long)in[i].dim[d]);
-		add_text(&text, "]");
-	}
-	return normc_error_set(error, NORMC_USAGE,
-			       "extents that the model takes to be equal differ, or one is "
-			       "negative or too large: %s",
+	add_inputs(&text, session, in);
+	return normc_error_set(error, NORMC_USAGE, "an extent is negative or too large%s",
 			       text.space);
+}
+
+static void add_extent(struct text *text, const char *name, int64_t value)
+{
+	add_text(text, "%s%s%lld", name, name[0] ? " = " : "", (long long)value);
+}
+
+/* A condition on extents does not hold; its sides are in session->dims. */
+static enum normc_status refuse_condition(const struct normc_session *session, uint32_t number,
+					  const struct normc_tensor *in, struct normc_error *error)
+{
+	const struct normc_desc *desc = desc_of(session);
+	const struct normc_desc_condition *condition =
+			(const void *)((const char *)desc + desc->conditions);
+	const char *place = normc_desc_string(desc, condition[number].place);
+	int two_sided = condition[number].two_sided != 0;
+	struct text text = {.n = 0};
+
+	add_text(&text, "%s%s%s ", place, place[0] ? ": " : "",
+		 two_sided ? "extents" : "the extent");
+	add_extent(&text, normc_desc_string(desc, condition[number].a), session->dims[0]);
+	if (two_sided) {
+		add_text(&text, " and ");
+		add_extent(&text, normc_desc_string(desc, condition[number].b), session->dims[1]);
+	}
+	add_text(&text, two_sided ? " must be equal" : " is negative");
+	add_inputs(&text, session, in);
+	return normc_error_set(error, NORMC_USAGE, "%s", text.space);
 }
 
 /* Asks the code for the shapes of the outputs. */
@@ -267,9 +299,12 @@ static enum normc_status fill_outputs(struct normc_session *session, const struc
 {
 	const struct normc_program *program = session->program;
 	const int64_t *dim = session->dims;
+	int32_t wrong = program->module.dims(session->symbols, session->dims);
 
-	if (program->module.dims(session->symbols, session->dims))
-		return refuse_shapes(session, in, error);
+	if (wrong > 1 && (uint32_t)wrong - 2 < desc_of(session)->n_conditions)
+		return refuse_condition(session, (uint32_t)wrong - 2, in, error);
+	if (wrong)
+		return refuse_extents(session, in, error);
 	for (uint32_t i = 0; i < desc_of(session)->n_outputs; i++) {
 		const struct normc_port *port = &program->outputs[i];
 		struct normc_tensor *out = &session->out[i];

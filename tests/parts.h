@@ -43,6 +43,11 @@ static inline struct node *part_input(struct graph *g, const char *name, struct 
 	return graph_input(g, name, &t);
 }
 
+static inline struct node *part_number(struct graph *g, double value)
+{
+	return build_number(g, NORMC_F32, value);
+}
+
 static inline struct node *part_add(struct graph *g, struct node *a, struct node *b)
 {
 	return build_binary(g, OP_add, a, b);
@@ -98,6 +103,25 @@ static inline struct node *part_norm(struct graph *g, struct node *x, struct par
 	if (p.beta)
 		in.beta = part_weights(g, shape);
 	return build_norm(g, in, &attr);
+}
+
+/* Either make(v) or v, where v is x: an `if` whose condition comes from x. */
+static inline struct node *part_choice(struct graph *g, struct node *x,
+				       struct node *(*make)(struct graph *g, struct node *v))
+{
+	struct graph *region[2];
+	for (int r = 0; r < 2; r++) {
+		region[r] = graph_new(g->context, "region");
+		struct node *v = graph_input(region[r], "v", &x->type);
+		graph_output(region[r], r ? v : make(region[r], v), "w");
+	}
+	struct attr_region attr = {.region = {region[0], region[1]}, .n_out = 1, .out = &x->type};
+	struct node *top = build_reduce(g, OP_reduce_max, x, (1u << x->type.rank) - 1, false);
+	struct node *in[2] = {graph_node(g, OP_lt,
+					 (struct node *[]){build_number(g, NORMC_F32, 0), top}, 2,
+					 (union attr){NULL}),
+			      x};
+	return graph_node(g, OP_if, in, 2, (union attr){.region = &attr});
 }
 
 /* Inference batch normalization of channels (axis 1). */

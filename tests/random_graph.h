@@ -419,4 +419,40 @@ static inline void add_outputs(struct pool *p)
 		graph_output(p->m->g, any(p), names[i]);
 }
 
+/* ---- running ---- */
+
+/* The random graph of a seed; two of four have fixed extents.  Close it. */
+static inline struct pool *pool_open(uint64_t seed, enum normc_elem elem)
+{
+	struct pool *p = calloc(1, sizeof *p);
+	assert_non_null(p);
+	p->m = malloc(sizeof *p->m);
+	assert_non_null(p->m);
+	maker_open(p->m, seed);
+	p->m->fixed = seed % 4 < 2;
+	p->elem = elem;
+	grow(p, option("NORMC_TEST_NODES", NODES));
+	add_outputs(p);
+	return p;
+}
+
+static inline void pool_close(struct pool *p)
+{
+	maker_close(p->m);
+	free(p->m);
+	free(p);
+}
+
+/* Tries `count` seeds, or as many as NORMC_TEST_GRAPHS says, from 1 or NORMC_TEST_SEED on. */
+static inline void try_graphs(int64_t count, void (*try_graph)(uint64_t seed))
+{
+	uint64_t first = (uint64_t)option("NORMC_TEST_SEED", 1);
+	count = option("NORMC_TEST_GRAPHS", count);
+	for (int64_t i = 0; i < count; i++) {
+		if (getenv("NORMC_TEST_SEED"))
+			print_message("graph %llu\n", (unsigned long long)(first + (uint64_t)i));
+		try_graph(first + (uint64_t)i);
+	}
+}
+
 #endif

@@ -5,6 +5,7 @@
 #define NORMC_TEST_ROUNDTRIP_H
 
 #include "export.h"
+#include "onnx/onnx.pb-c.h"
 #include "operand.h"
 #include "test_model.h"
 
@@ -56,6 +57,20 @@ static inline struct tensor *roundtrip_run(struct fixture *f, const struct tenso
 	if (!eval_graph(f->g, (struct eval_request){EVAL_EXACT, symbols, arena}, in, out))
 		fail_msg("what was written does not run: %s", f->lines);
 	return out;
+}
+
+/* Operators of a model, separated by spaces, after their domains unless that is ONNX's own. */
+static inline void roundtrip_operators(const struct fixture *f, char *text, size_t size)
+{
+	const Onnx__ModelProto *model = f->model->proto;
+	size_t length = 0;
+	text[0] = 0;
+	for (size_t i = 0; i < model->graph->n_node && length < size; i++) {
+		const Onnx__NodeProto *n = model->graph->node[i];
+		bool own = n->domain && *n->domain;
+		length += (size_t)snprintf(text + length, size - length, "%s%s%s%s", i ? " " : "",
+					   own ? n->domain : "", own ? "." : "", n->op_type);
+	}
 }
 
 /* All but the last digits of f32 constants, in which the writer spells numbers. */

@@ -411,4 +411,26 @@ static inline bool allowed(enum op op, enum normc_elem elem)
 	return fine;
 }
 
+/* Runs a test for each row, whose state is a pointer to the operation; the environment's
+ * NORMC_TEST_OP chooses some. */
+static inline int run_rows(const char *group, void (*test)(void **state))
+{
+	static enum op number[OP_COUNT];
+	struct CMUnitTest tests[OP_COUNT];
+	size_t n = 0;
+	memset(tests, 0, sizeof tests);
+	for (int op = 0; op < OP_COUNT; op++) {
+		number[op] = (enum op)op;
+		if (!make[op] || op == OP_poison)
+			continue;
+		tests[n].name = op_info[op].name;
+		tests[n].test_func = test;
+		tests[n++].initial_state = &number[op];
+	}
+	const char *only = getenv("NORMC_TEST_OP");
+	if (only)
+		cmocka_set_test_filter(only);
+	return _cmocka_run_group_tests(group, tests, n, NULL, NULL);
+}
+
 #endif

@@ -87,6 +87,26 @@ static inline void test_sample(void **state)
 	}
 }
 
+/* How one run ends of a graph with one input and one output, for which y has room. */
+static inline enum normc_status status_of_run(struct bench *b, const char *text, int threads,
+					      const struct normc_tensor *in, float *y)
+{
+	struct normc_program *program = compiled_program(parsed(b, text), &(struct compile_how){0});
+	struct normc_session_options options = {.size = sizeof options, .threads = threads};
+	struct normc_session *session = NULL;
+	struct normc_tensor out = {0};
+	struct normc_error error;
+	assert_int_equal(normc_session_new(&session, program, &options, &error), NORMC_OK);
+	if (normc_session_bind(session, in, &out, &error))
+		fail_msg("%s", error.text);
+	out.data = y;
+	enum normc_status status = normc_run(session, in, &out, &error);
+	assert_true(!status || *error.text);
+	normc_session_free(session);
+	normc_program_free(program);
+	return status;
+}
+
 #define RUNS(...)                                                                                  \
 	.n_runs = sizeof((struct run[]){__VA_ARGS__}) / sizeof(struct run), .run = {__VA_ARGS__}
 

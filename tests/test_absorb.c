@@ -256,10 +256,10 @@ static const struct rewrite_case cases[] = {
 		{"nonlinear_between", nonlinear_between, "absorb", false, NULL, a_map},
 		{"other_axis_summed", other_axis_summed, "absorb", false, NULL, a_map},
 		{"computed_weights", computed_weights, "absorb", false, NULL, a_map},
-		{"features_cut", features_cut, "absorb", false, NULL, a_map},
+		{"features_cut", features_cut, "absorb", true, NULL, no_map},
 		{"features_split", features_split, "absorb", false, NULL, a_map},
-		{"shift_before_padding", shift_before_padding, "absorb", false, NULL, a_map},
-		{"map_before_groups", map_before_groups, "absorb", false, NULL, a_map},
+		{"shift_before_padding", shift_before_padding, "absorb", true, NULL, no_map},
+		{"map_before_groups", map_before_groups, "absorb", true, NULL, no_map},
 		{"map_before_pooling", map_before_pooling, "absorb", false, NULL, a_map},
 		{"weights_overflow", weights_overflow, "absorb", false, NULL, a_map},
 };

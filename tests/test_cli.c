@@ -126,6 +126,106 @@ static void test_cures(void **state)
 	assert_says(place->err, "compiled already");
 }
 
+/* What is refused with exit code 2, and how. */
+struct mistake {
+	const char *arguments[8]; /* ended by NULL */
+	const char *message;
+};
+
+static const struct mistake mistakes[] = {
+		{{"opt", "m.onnx", "-o", "a.onnx", "-o", "b.onnx"}, "--output is given twice"},
+		{{"inspect", "m.onnx", "--passes", "-fold", "--passes", "-sink"},
+		 "--passes is given twice"},
+		{{"inspect", "m.onnx", "--remarks="}, "--remarks needs a value that is not empty"},
+		{{"compile", "m.onnx", "-o", ""}, "--output needs a value that is not empty"},
+		{{"inspect", "m.onnx", "--memory", "0"},
+		 "--memory takes a whole number from 1, not '0'"},
+		{{"opt", "m.onnx", "-o", "a.onnx", "--opset", "0"}, "whole number from 1"},
+		{{"opt", "m.onnx", "-o", "a.txt"}, "must end in .onnx"},
+		{{"opt", "m.onnx", "-o", ".onnx"}, "must end in .onnx"},
+		{{"run", "x.so", "--interpret"}, "'x.so' is compiled already: the interpreter"},
+		{{"inspect", "m.onnx", "--dim", "N=1", "--dim", "N=2"},
+		 "--dim N=2: the dimension is given twice"},
+		{{"inspect", "m.onnx", "--dim", "=1"}, "--dim =1: expected NAME=NUMBER"},
+		{{"inspect", "m.onnx", "--dim", "N=1x"}, "expected NAME=NUMBER"},
+		{{"compile", "none.onnx"}, "cannot open 'none.onnx'"},
+		{{"compile", "none.onnx"}, "no output given: -o OUT.so"},
+		{{"opt", "none.onnx"}, "cannot open 'none.onnx'"},
+};
+
+static void test_mistakes(void **state)
+{
+	struct place *place = *state;
+	write_model(place, "Add", "x", "y");
+	for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+		const char *argv[10] = {NORMC_PROGRAM};
+		memcpy(argv + 1, mistakes[i].arguments, sizeof mistakes[i].arguments);
+		if (run_program(place, argv) != 2)
+			fail_msg("%s: not refused", mistakes[i].message);
+		assert_says(place->err, mistakes[i].message);
+	}
+}
+
+static void test_ops(void **state)
+{
+	struct place *place = *state;
+	assert_int_equal(run_normc(place, "ops"), 0);
+	assert_says(place->out, "| Identity | 7 to 28 |");
+	assert_null(strstr(place->out, "| Identity | 1"));
+	assert_says(place->out, "| RMSNormalization | 23 to 28 |");
+	write_model(place, "Swish", "x", "y");
+	assert_int_equal(run_normc(place, "inspect", "m.onnx"), 4);
+	assert_says(place->err, "Swish is supported in opsets from 24");
+}
+
+/* Names reach the terminal in one line and without control. */
+static void test_control_characters(void **state)
+{
+	struct place *place = *state;
+	write_model(place, "Add", "a\nb\x1b[31m", "c\xc2\x9b\x7f");
+	assert_int_equal(run_normc(place, "inspect", "m.onnx"), 0);
+	assert_says(place->out, "  a\\x0ab\\x1b[31m: f32[N,3]\n");
+	assert_says(place->out, "  c\\xc2\\x9b\\x7f: f32[N,3]\n");
+	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret"), 2);
+	assert_says(place->err, "input 'a\\x0ab\\x1b[31m' is missing");
+	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "-i", "z=\n.npy"), 2);
+	assert_says(place->err, "--input z=\\x0a.npy");
+	assert_says(place->err, "\n  a\\x0ab\\x1b[31m\n");
+	write_model(place, "Fro\nb", "x", "y");
+	assert_int_equal(run_normc(place, "inspect", "m.onnx"), 4);
+	assert_says(place->err, "(Fro\\x0ab, opset 17)");
+}
+
+/* The interpreter refuses shapes as compiled code does. */
+static void test_refused_shapes(void **state)
+{
+	static const char *const unequal = NORMC_SOURCE_DIR "/tests/data/unequal.onnx";
+	static const float zeros[20];
+	struct place *place = *state;
+	const char *kind = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }";
+	static const char *const files[][2] = {
+			{"2, 3", "a.npy"}, {"4, 3", "b.npy"}, {"2, 5", "c.npy"}, {"2,", "d.npy"}};
+	for (size_t i = 0; i < 4; i++) {
+		char header[128];
+		int64_t elements[] = {6, 12, 10, 2};
+		snprintf(header, sizeof header, kind, files[i][0]);
+		write_npy(place, files[i][1], header, zeros, (size_t)elements[i] * 4);
+	}
+	assert_int_equal(run_normc(place, "run", unequal, "-i", "x=a.npy", "-i", "z=b.npy",
+				   "--interpret"),
+			 2);
+	assert_says(place->err,
+		    "node 0 'sum' (Add, opset 17): extents N = 2 and M = 4 must be equal");
+	assert_int_equal(run_normc(place, "run", unequal, "-i", "x=a.npy", "-i", "z=c.npy",
+				   "--interpret"),
+			 2);
+	assert_says(place->err, "dimension 1 of input 'z' is 5, but 3 is expected");
+	assert_int_equal(run_normc(place, "run", unequal, "-i", "x=a.npy", "-i", "z=d.npy",
+				   "--interpret"),
+			 2);
+	assert_says(place->err, "input 'z' has 1 dimensions, the model takes 2");
+}
+
 static void test_bad_models(void **state)
 {
 	struct place *place = *state;
@@ -232,6 +332,21 @@ static void test_bad_npy(void **state)
 			 5);
 }
 
+/* Types that are no numbers are named as numpy names them. */
+static void test_npy_types(void **state)
+{
+	struct place *place = *state;
+	write_model(place, "Add", "x", "y");
+	write_npy(place, "x.npy", "{'descr': '|O', 'fortran_order': False, 'shape': (2,), }", rows2,
+		  16);
+	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "-i", "x.npy"), 4);
+	assert_says(place->err, "x.npy: error: it holds Python objects, not numbers");
+	write_npy(place, "x.npy", "{'descr': '<U3', 'fortran_order': False, 'shape': (1,), }",
+		  rows2, 12);
+	assert_int_equal(run_normc(place, "run", "m.onnx", "--interpret", "-i", "x.npy"), 4);
+	assert_says(place->err, "elements of numpy's type '<U3' are not supported\n");
+}
+
 static void test_npz(void **state)
 {
 	struct place *place = *state;
@@ -328,6 +443,12 @@ int main(void)
 			cmocka_unit_test_setup_teardown(test_wrong_arguments, place_new,
 							place_free),
 			cmocka_unit_test_setup_teardown(test_cures, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_mistakes, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_ops, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_control_characters, place_new,
+							place_free),
+			cmocka_unit_test_setup_teardown(test_refused_shapes, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_npy_types, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_bad_models, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_npy, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_npy_orders, place_new, place_free),

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "test_cli.h"
 
+#include <stdbool.h>
+
 /* What an application must be linked with that takes this build's runtime. */
 #ifdef __SANITIZE_ADDRESS__
 #define SANITIZE "-fsanitize=address,undefined",
@@ -76,6 +78,8 @@ static void test_run(void **state)
 	expect_output(place);
 }
 
+#define TOO_SHORT NORMC_SOURCE_DIR "/tests/data/too_short.onnx"
+
 /* What a run refuses: it names the kernel, the shapes, or the option. */
 static void test_refused_runs(void **state)
 {
@@ -99,7 +103,13 @@ static void test_refused_runs(void **state)
 	assert_int_equal(run_normc(place, "run", NORMC_SOURCE_DIR "/tests/data/unequal.onnx", "-i",
 				   "x=x2.pb", "-i", "z=x4.pb"),
 			 2);
-	assert_says(place->err, "with N = 2, M = 4, of inputs x[2,3], z[4,3]");
+	assert_says(place->err, "node 0 'sum' (Add, opset 17): extents N = 2 and M = 4 must be "
+				"equal, of inputs x[2,3], z[4,3]");
+	/* an extent in the middle that no output shows */
+	assert_int_equal(run_normc(place, "run", TOO_SHORT, "-i", "x=x2.pb"), 2);
+	assert_says(place->err, "node 0 'cut' (Pad, opset 17): the extent N - 5 = -3 is negative");
+	assert_int_equal(run_normc(place, "run", TOO_SHORT, "-i", "x=x2.pb", "--interpret"), 2);
+	assert_says(place->err, "node 0 'cut' (Pad, opset 17): the extent N - 5 = -3 is negative");
 	assert_int_equal(run_normc(place, "bench", NORMC_SOURCE_DIR "/tests/data/endless.onnx",
 				   "--limit", "1"),
 			 6);
@@ -123,6 +133,29 @@ static void test_shared_library(void **state)
 	/* nothing but the outputs stays behind */
 	assert_int_equal(run_program(place, (const char *const[]){"ls", "-A", NULL}), 0);
 	assert_null(strstr(place->out, ".normc-"));
+}
+
+/* A library whose end is missing, wherever it ends, and one that is asked for other shapes. */
+static void test_cut_library(void **state)
+{
+	static const size_t starts[] = {40, 64, 200, 3000, 20000};
+	static char library[1 << 20];
+	struct place *place = *state;
+	compile_to(place, "m.so");
+	long n = read_file(place, "m.so", library, sizeof library);
+	assert_true(n > 20000 && n + 1 < (long)sizeof library);
+	for (size_t i = 0; i <= sizeof starts / sizeof *starts; i++) {
+		bool last = i == sizeof starts / sizeof *starts;
+		write_file(place, "cut.so", library, last ? (size_t)n - 1 : starts[i]);
+		assert_int_equal(run_normc(place, "bench", "cut.so", "--runs", "1"), 3);
+		assert_says(place->err, i ? "the file is cut short, it has" : "too short");
+	}
+	assert_int_equal(run_normc(place, "run", "cut.so", "-i", "x.pb"), 3);
+	assert_int_equal(run_normc(place, "bench", "m.so", "--runs", "1", "--dim", "M=2"), 2);
+	assert_says(place->err, "--dim M=2: the inputs of 'm.so' have no unknown dimension");
+	assert_int_equal(run_normc(place, "bench", "m.so", "--runs", "1", "--dim", "N=two"), 2);
+	assert_int_equal(run_normc(place, "bench", "m.so", "--runs", "1", "--dim", "N=2"), 0);
+	assert_string_equal(place->err, "");
 }
 
 static const char *const application =
@@ -321,7 +354,7 @@ static void test_remarks(void **state)
 	assert_says(json, "\"rule\":\t\"recentre\"");
 	assert_says(json, "\"op_type\":\t\"LayerNormalization\"");
 	assert_int_equal(run_normc(place, "compile", vit, "-o", "m.o", "--remarks=m.o"), 2);
-	assert_says(place->err, "would overwrite the output");
+	assert_says(place->err, "--remarks m.o would overwrite --output m.o");
 	assert_int_equal(run_program(place,
 				     (const char *const[]){"ln", "-s", "there", "link", NULL}),
 			 0);
@@ -338,6 +371,8 @@ int main(void)
 			cmocka_unit_test_setup_teardown(test_refused_runs, compile_setup,
 							place_free),
 			cmocka_unit_test_setup_teardown(test_shared_library, compile_setup,
+							place_free),
+			cmocka_unit_test_setup_teardown(test_cut_library, compile_setup,
 							place_free),
 			cmocka_unit_test_setup_teardown(test_archive_and_header, compile_setup,
 							place_free),

@@ -296,7 +296,7 @@ static void test_refused(void **state)
 	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--html", "page.html",
 				   "--remarks=page.html"),
 			 2);
-	assert_says(place->err, "--html and --remarks would both write page.html");
+	assert_says(place->err, "--remarks page.html would overwrite --html page.html");
 	assert_int_equal(run_normc(place, "inspect", "m.onnx", "--html", "none/page.html"), 5);
 	assert_int_equal(run_normc(place, "inspect", "none.onnx", "--html", "page.html"), 5);
 	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "m.o", "--html", "p"), 2);

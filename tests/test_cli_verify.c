@@ -88,6 +88,33 @@ static void test_given_input(void **state)
 	assert_int_equal(run_normc(place, "verify", "a.onnx", "--input", "x=none.pb"), 5);
 }
 
+/* Inputs that neither model takes: a report, and no other one. */
+static void test_unusable_input(void **state)
+{
+	static const float value[6];
+	const char *unequal = NORMC_SOURCE_DIR "/tests/data/unequal.onnx";
+	struct place *place = *state;
+	struct bytes tensor;
+	make_tensor(&tensor, "x", value, 2);
+	write_file(place, "x.pb", tensor.data, tensor.n);
+	make_tensor(&tensor, "z", value, 1);
+	write_file(place, "z.pb", tensor.data, tensor.n);
+	assert_int_equal(run_normc(place, "verify", unequal, unequal, "-i", "x=x.pb", "-i",
+				   "z=z.pb"),
+			 2);
+	assert_says(place->err, "extents N = 2 and M = 1 must be equal");
+	assert_null(strstr(place->err, "internal error"));
+	tensor.n = 0;
+	put_integer(&tensor, 1, 1);
+	put_integer(&tensor, 1, 6);
+	put_integer(&tensor, 2, 1);
+	put_bytes(&tensor, 9, value, sizeof value);
+	write_file(place, "wide.pb", tensor.data, tensor.n);
+	write_model(place, "a.onnx", "Mul");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "-i", "x=wide.pb"), 2);
+	assert_says(place->err, "dimension 1 of input 'x' is 6, but 3 is expected");
+}
+
 static void test_errors(void **state)
 {
 	struct place *place = *state;
@@ -110,6 +137,7 @@ int main(void)
 			cmocka_unit_test_setup_teardown(test_seed, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_reports, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_given_input, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_unusable_input, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_errors, place_new, place_free),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

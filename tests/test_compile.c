@@ -89,6 +89,26 @@ static void test_file(void **state)
 	normc_program_free(program);
 }
 
+/* The weights' file takes no other file's place. */
+static void test_weights_file(void **state)
+{
+	static const char *const names[] = {"m.onnx", "out.o", "out.h"};
+	char path[1024], weights[1024], before[4096];
+	struct normc_model *model = load(*state);
+	long n = read_file(*state, "m.onnx", before, sizeof before);
+	path_in(*state, "out.o", path);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct normc_error error;
+		struct normc_options options = {.size = sizeof options, .weights_file = weights};
+		path_in(*state, names[i], weights);
+		assert_int_equal(normc_compile_file(model, path, &options, &error), NORMC_USAGE);
+		assert_says(error.text, "would overwrite");
+	}
+	assert_int_equal(read_file(*state, "m.onnx", before, sizeof before), n);
+	assert_int_equal(read_file(*state, "out.h", before, sizeof before), -1);
+	normc_model_free(model);
+}
+
 static void test_options(void **state)
 {
 	struct normc_model *model = load(*state);
@@ -139,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			cmocka_unit_test_setup_teardown(test_threads, setup, place_free),
 			cmocka_unit_test_setup_teardown(test_file, setup, place_free),
+			cmocka_unit_test_setup_teardown(test_weights_file, setup, place_free),
 			cmocka_unit_test_setup_teardown(test_options, setup, place_free),
 			cmocka_unit_test_setup_teardown(test_memory, setup, place_free),
 	};

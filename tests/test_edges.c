@@ -26,21 +26,10 @@ static const struct sample empty_gather = {
 /* How a run of y = text(x: f32[rows,4]) ends; x lies against a guard page. */
 static enum normc_status status_of(struct bench *b, const char *text, int64_t rows)
 {
-	struct normc_program *program = compiled_program(parsed(b, text), &(struct compile_how){0});
-	struct normc_session_options options = {.size = sizeof options, .threads = 1};
-	struct normc_session *session = NULL;
 	struct guarded memory = guarded_new((size_t)rows * 16);
-	struct normc_tensor in = {memory.data, NORMC_F32, 2, {rows, 4}}, out = {0};
-	struct normc_error error;
+	struct normc_tensor in = {memory.data, NORMC_F32, 2, {rows, 4}};
 	float y[64];
-	assert_int_equal(normc_session_new(&session, program, &options, &error), NORMC_OK);
-	if (normc_session_bind(session, &in, &out, &error))
-		fail_msg("%s", error.text);
-	out.data = y;
-	enum normc_status status = normc_run(session, &in, &out, &error);
-	assert_true(!status || *error.text);
-	normc_session_free(session);
-	normc_program_free(program);
+	enum normc_status status = status_of_run(b, text, 1, &in, y);
 	guarded_free(&memory);
 	return status;
 }
@@ -91,6 +80,20 @@ static void test_shared(void **state)
 	normc_program_free(program);
 }
 
+/* A chain as long as that of a model with very many layers needs no deep stack. */
+static void test_long_chain(void **state)
+{
+	struct bench *b = *state;
+	const struct machine machine = {8, 16};
+	struct type t = type_fixed(&b->context, NORMC_F32, 1, (const int64_t[]){4});
+	struct graph *g = graph_new(&b->context, "g");
+	struct node *x = graph_input(g, "x", &t);
+	for (int i = 0; i < 100000; i++)
+		x = graph_node(g, OP_sin, &x, 1, (union attr){0});
+	graph_output(g, x, "y");
+	assert_non_null(program_new(g, &machine));
+}
+
 /* ---- sizes ---- */
 
 static void test_huge(void **state)
@@ -134,6 +137,7 @@ int main(void)
 			SAMPLE(empty_gather),
 			BENCH_TEST(test_from_nothing),
 			BENCH_TEST(test_shared),
+			BENCH_TEST(test_long_chain),
 			BENCH_TEST(test_huge),
 #ifdef __x86_64__
 			SAMPLE(x86_64),

@@ -90,7 +90,10 @@ static int64_t landing(const struct sample *s, int64_t i, int64_t tap)
 
 static int64_t product(const int64_t *x, int32_t n)
 {
-	return n ? x[0] * product(x + 1, n - 1) : 1;
+	int64_t all = 1;
+	for (int32_t i = 0; i < n; i++)
+		all *= x[i];
+	return all;
 }
 
 /* Every input element is spread over the results it reaches. */

@@ -28,36 +28,20 @@ static void try_written(struct pool *p, const struct graph *g, uint64_t seed)
 static void try_graph(uint64_t seed)
 {
 	struct pass_options options = {.verify = true};
-	struct pool *p = calloc(1, sizeof *p);
-	assert_non_null(p);
-	p->m = malloc(sizeof *p->m);
-	assert_non_null(p->m);
-	maker_open(p->m, seed);
-	p->m->fixed = seed % 4 < 2;
-	p->elem = seed % 2 ? NORMC_F64 : NORMC_F32;
-	grow(p, option("NORMC_TEST_NODES", NODES));
-	add_outputs(p);
+	struct pool *p = pool_open(seed, seed % 2 ? NORMC_F64 : NORMC_F32);
 	if (option("NORMC_TEST_NODES", 0))
 		graph_print(p->m->g, 12, roundtrip_print, NULL);
 	try_written(p, p->m->g, seed);
 	struct graph *rewritten = passes_run(p->m->g, &options);
 	assert_non_null(rewritten);
 	try_written(p, rewritten, seed);
-	maker_close(p->m);
-	free(p->m);
-	free(p);
+	pool_close(p);
 }
 
 static void test_graphs(void **state)
 {
-	uint64_t first = (uint64_t)option("NORMC_TEST_SEED", 1);
-	int64_t n = option("NORMC_TEST_GRAPHS", GRAPHS);
 	(void)state;
-	for (int64_t i = 0; i < n; i++) {
-		if (getenv("NORMC_TEST_SEED"))
-			print_message("graph %llu\n", (unsigned long long)(first + (uint64_t)i));
-		try_graph(first + (uint64_t)i);
-	}
+	try_graphs(GRAPHS, try_graph);
 }
 
 int main(void)

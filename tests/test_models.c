@@ -1,4 +1,4 @@
-/* Whole models through the command line: the two committed ones against what they were trained to
+/* Whole models through the command line: the committed ones against what they were trained to
  * answer, and, where the folder NORMC_SHARED (standard: ../shared) holds them, ONNX's own cases.
  */
 #define _GNU_SOURCE
@@ -50,6 +50,16 @@ static void test_resnet(void **state)
 static void test_vit(void **state)
 {
 	try_model(*state, "fashion_vit");
+}
+
+static void test_vit_un(void **state)
+{
+	try_model(*state, "fashion_vit_un");
+}
+
+static void test_vit_post_un(void **state)
+{
+	try_model(*state, "fashion_vit_post_un");
 }
 
 /* ---- cases of ONNX ---- */
@@ -104,6 +114,8 @@ int main(void)
 {
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, place_new, place_free)
 	const struct CMUnitTest tests[] = {PLACE_TEST(test_resnet), PLACE_TEST(test_vit),
+					   PLACE_TEST(test_vit_un),
+					   PLACE_TEST(test_vit_post_un),
 					   PLACE_TEST(test_real), PLACE_TEST(test_light),
 					   PLACE_TEST(test_node)};
 	return cmocka_run_group_tests(tests, NULL, NULL);

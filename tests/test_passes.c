@@ -3,65 +3,24 @@
 #include "pass.h"
 
 #include "meaning.h"
-#include "value.h"
+#include "parts.h"
 
 /* ---- building ---- */
 
-static struct node *input(struct graph *g, enum normc_elem elem, struct shape shape)
-{
-	struct type t = type_fixed(g->context, elem, shape.rank, shape.dim);
-	return graph_input(g, "x", &t);
-}
-
-/* Random numbers in [low, high), as a constant. */
-static struct node *weights(struct graph *g, struct shape shape, double low, double high)
-{
-	uint64_t seed = 17 + g->n_nodes;
-	struct type t = type_fixed(g->context, NORMC_F32, shape.rank, shape.dim);
-	int64_t count = type_fixed_count(&t);
-	double *value = arena_new(g->context->arena, double, (size_t)count + 1);
-	for (int64_t i = 0; i < count; i++)
-		value[i] = test_random_range(&seed, low, high);
-	return build_doubles(g, &t, value);
-}
-
-static struct node *number(struct graph *g, double value)
-{
-	return build_number(g, NORMC_F32, value);
-}
-
-enum { PLAIN = 0, TRANSPOSED = 1 };
+enum { FILTERS = 6 };
 
 /* 3x3, padded by 1, from 4 to 6 channels in 2 groups. */
-static struct node *convolve(struct graph *g, struct node *x, int kind)
+static struct node *convolve(struct graph *g, struct node *x)
 {
-	struct attr_conv attr = {.spatial = 2, .groups = 2};
-	for (int32_t i = 0; i < 2; i++) {
-		attr.stride[i] = attr.dilation[i] = 1;
-		attr.x_dilation[i] = kind == TRANSPOSED ? 2 : 1;
-		attr.before[i] = attr.after[i] = dim_const(g->context->dims, 1);
-	}
-	return build_conv(g, x, weights(g, SHAPE(6, 2, 3, 3), -1, 1), &attr);
+	return part_conv(g, x, (struct part_conv){FILTERS, 3, 1, 2});
 }
 
-/* Inference batch normalization of dimension 1 of rank 4. */
-static struct node *batch_norm(struct graph *g, struct node *x, int64_t channels)
+/* The same with zeros between the elements of x. */
+static struct node *convolve_transposed(struct graph *g, struct node *x)
 {
-	struct attr_norm attr = {.centre = NORM_CENTRE_GIVEN,
-				 .scale = NORM_SCALE_GIVEN,
-				 .gamma = true,
-				 .beta = true,
-				 .epsilon = 1e-5};
-	struct shape shape = {x->type.rank, {1, channels, 1, 1}};
-	struct node *gamma = weights(g, shape, -2, 2), *beta = weights(g, shape, -1, 1);
-	struct node *mean = weights(g, shape, -1, 1), *variance = weights(g, shape, 0.1, 2);
-	return build_norm(g,
-			  (struct norm_operands){.x = x,
-						 .gamma = gamma,
-						 .beta = beta,
-						 .mean = mean,
-						 .variance = variance},
-			  &attr);
+	struct attr_conv attr = *convolve(g, x)->attr.conv;
+	attr.x_dilation[0] = attr.x_dilation[1] = 2;
+	return build_conv(g, x, part_weights(g, SHAPE(FILTERS, 2, 3, 3)), &attr);
 }
 
 /* ---- checking ---- */
@@ -98,10 +57,10 @@ static bool missed(const struct pass_log *log, const char *rule)
 static void test_norm_joins_convolution(void **state)
 {
 	struct bench *b = *state;
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 4, 5, 4));
-	struct node *y = build_binary(b->graph, OP_add, convolve(b->graph, x, PLAIN),
-				      weights(b->graph, SHAPE(1, 6, 1, 1), -1, 1));
-	struct graph *g = finish(b, batch_norm(b->graph, y, 6), NULL);
+	struct node *x = part_input(b->graph, "x", SHAPE(2, 4, 5, 4));
+	struct node *y = build_binary(b->graph, OP_add, convolve(b->graph, x),
+				      part_weights(b->graph, SHAPE(1, 6, 1, 1)));
+	struct graph *g = finish(b, part_batch_norm(b->graph, y), NULL);
 	assert_int_equal(count(g, OP_norm), 0);
 	assert_int_equal(count(g, OP_mul), 0);
 	assert_int_equal(count(g, OP_add), 1);
@@ -110,9 +69,9 @@ static void test_norm_joins_convolution(void **state)
 static void test_norm_joins_transposed_convolution(void **state)
 {
 	struct bench *b = *state;
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 3, 3));
-	struct graph *g =
-			finish(b, batch_norm(b->graph, convolve(b->graph, x, TRANSPOSED), 6), NULL);
+	struct node *x = part_input(b->graph, "x", SHAPE(1, 4, 3, 3));
+	struct graph *g = finish(b, part_batch_norm(b->graph, convolve_transposed(b->graph, x)),
+				 NULL);
 	assert_int_equal(count(g, OP_norm) + count(g, OP_mul), 0);
 }
 
@@ -120,12 +79,12 @@ static void test_chain_joins_product(void **state)
 {
 	struct bench *b = *state;
 	struct graph *g = b->graph;
-	struct node *x = input(g, NORMC_F32, SHAPE(2, 3, 8));
-	struct node *y = build_matmul(g, x, weights(g, SHAPE(8, 5), -1, 1));
-	y = build_binary(g, OP_add, y, weights(g, SHAPE(5), -1, 1));
-	y = build_binary(g, OP_mul, y, weights(g, SHAPE(5), -1, 1));
-	y = build_binary(g, OP_div, y, number(g, 3));
-	y = build_binary(g, OP_add, weights(g, SHAPE(1), -1, 1), y);
+	struct node *x = part_input(g, "x", SHAPE(2, 3, 8));
+	struct node *y = build_matmul(g, x, part_weights(g, SHAPE(8, 5)));
+	y = build_binary(g, OP_add, y, part_weights(g, SHAPE(5)));
+	y = build_binary(g, OP_mul, y, part_weights(g, SHAPE(5)));
+	y = build_binary(g, OP_div, y, part_number(g, 3));
+	y = build_binary(g, OP_add, part_weights(g, SHAPE(1)), y);
 	g = finish(b, y, NULL);
 	assert_int_equal(count(g, OP_mul) + count(g, OP_div), 0);
 	assert_int_equal(count(g, OP_add), 1);
@@ -135,10 +94,9 @@ static void test_norm_of_shared_value(void **state)
 {
 	struct bench *b = *state;
 	struct pass_log log = {0};
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 4, 4)),
-		    *y = convolve(b->graph, x, PLAIN);
+	struct node *x = part_input(b->graph, "x", SHAPE(1, 4, 4, 4)), *y = convolve(b->graph, x);
 	graph_output(b->graph, build_unary(b->graph, OP_tanh, y), "other");
-	struct graph *g = finish(b, batch_norm(b->graph, y, 6), &log);
+	struct graph *g = finish(b, part_batch_norm(b->graph, y), &log);
 	assert_int_equal(count(g, OP_norm), 0);
 	assert_int_equal(count(g, OP_mul), 1);
 	assert_true(missed(&log, "fold_norm"));
@@ -147,9 +105,9 @@ static void test_norm_of_shared_value(void **state)
 static void test_norm_without_product(void **state)
 {
 	struct bench *b = *state;
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 4, 3, 3));
-	struct graph *g =
-			finish(b, batch_norm(b->graph, build_unary(b->graph, OP_tanh, x), 4), NULL);
+	struct node *x = part_input(b->graph, "x", SHAPE(2, 4, 3, 3));
+	struct graph *g = finish(b, part_batch_norm(b->graph, build_unary(b->graph, OP_tanh, x)),
+				 NULL);
 	assert_int_equal(count(g, OP_norm), 0);
 	assert_int_equal(count(g, OP_mul), 1);
 	assert_int_equal(count(g, OP_add), 1);
@@ -159,9 +117,9 @@ static void test_norm_without_product(void **state)
 static void test_norm_lowered_always(void **state)
 {
 	struct bench *b = *state;
-	struct pass_options options = {.verify = true, .list = "-fold_norm,-given"};
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(1, 4, 4, 4));
-	graph_output(b->graph, batch_norm(b->graph, convolve(b->graph, x, PLAIN), 6), "y");
+	struct pass_options options = {.verify = true, .list = "-fold_norm,-given,-gauge"};
+	struct node *x = part_input(b->graph, "x", SHAPE(1, 4, 4, 4));
+	graph_output(b->graph, part_batch_norm(b->graph, convolve(b->graph, x)), "y");
 	struct graph *g = passes_run(b->graph, &options);
 	assert_int_equal(count(g, OP_norm), 0);
 	assert_int_equal(count(g, OP_mul), 1);
@@ -172,8 +130,8 @@ static void test_norm_lowered_always(void **state)
 static void test_norm_half_given(void **state)
 {
 	struct bench *b = *state;
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3, 4)),
-		    *p = weights(b->graph, SHAPE(1, 1, 4), 0.1, 2);
+	struct node *x = part_input(b->graph, "x", SHAPE(2, 3, 4)),
+		    *p = part_random(b->graph, SHAPE(1, 1, 4), 0.1, 2);
 	struct attr_norm centre = {.axes = 4,
 				   .centre = NORM_CENTRE_GIVEN,
 				   .scale = NORM_SCALE_RMS,
@@ -203,19 +161,20 @@ static void test_norm_with_inputs(void **state)
 				 .gamma = true,
 				 .epsilon = 0.5,
 				 .epsilon_place = NORM_EPSILON_FLOOR};
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3, 4));
-	struct node *mean = input(b->graph, NORMC_F32, SHAPE(1, 3, 1));
-	struct node *variance =
-			build_unary(b->graph, OP_abs, input(b->graph, NORMC_F32, SHAPE(1, 3, 1)));
-	struct node *gamma = input(b->graph, NORMC_F32, SHAPE(1, 3, 1));
-	struct graph *g = finish(b,
-				 build_norm(b->graph,
-					    (struct norm_operands){.x = x,
-								   .gamma = gamma,
-								   .mean = mean,
-								   .variance = variance},
-					    &attr),
-				 NULL);
+	struct node *x = part_input(b->graph, "x", SHAPE(2, 3, 4));
+	struct node *mean = part_input(b->graph, "mean", SHAPE(1, 3, 1));
+	struct node *variance = part_input(b->graph, "variance", SHAPE(1, 3, 1));
+	struct node *gamma = part_input(b->graph, "gamma", SHAPE(1, 3, 1));
+	struct graph *g = finish(
+			b,
+			build_norm(b->graph,
+				   (struct norm_operands){.x = x,
+							  .gamma = gamma,
+							  .mean = mean,
+							  .variance = build_unary(b->graph, OP_abs,
+										  variance)},
+				   &attr),
+			NULL);
 	assert_int_equal(count(g, OP_norm), 0);
 }
 
@@ -223,10 +182,11 @@ static void test_norm_with_inputs(void **state)
 static void test_other_axis_stays(void **state)
 {
 	struct bench *b = *state;
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(3, 4));
-	struct node *y = build_matmul(b->graph, x, weights(b->graph, SHAPE(4, 3), -1, 1));
+	struct node *x = part_input(b->graph, "x", SHAPE(3, 4));
+	struct node *y = build_matmul(b->graph, x, part_weights(b->graph, SHAPE(4, 3)));
 	struct graph *g = finish(
-			b, build_binary(b->graph, OP_mul, y, weights(b->graph, SHAPE(3, 1), 1, 2)),
+			b,
+			build_binary(b->graph, OP_mul, y, part_random(b->graph, SHAPE(3, 1), 1, 2)),
 			NULL);
 	assert_int_equal(count(g, OP_mul), 1);
 }
@@ -234,9 +194,9 @@ static void test_other_axis_stays(void **state)
 static void test_overflow_stays(void **state)
 {
 	struct bench *b = *state;
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(3, 4));
-	struct node *y = build_matmul(b->graph, x, weights(b->graph, SHAPE(4, 3), 1e30, 2e30));
-	graph_output(b->graph, build_binary(b->graph, OP_mul, y, number(b->graph, 1e30)), "y");
+	struct node *x = part_input(b->graph, "x", SHAPE(3, 4));
+	struct node *y = build_matmul(b->graph, x, part_random(b->graph, SHAPE(4, 3), 1e30, 2e30));
+	graph_output(b->graph, build_binary(b->graph, OP_mul, y, part_number(b->graph, 1e30)), "y");
 	struct pass_options options = {0};
 	struct graph *g = passes_run(b->graph, &options);
 	assert_int_equal(count(g, OP_mul), 1);
@@ -251,7 +211,8 @@ struct spelling {
 static struct node *mean_of(struct graph *g, struct node *x, uint32_t axes, bool wrong)
 {
 	struct node *sum = build_reduce(g, OP_reduce_sum, x, axes, true);
-	return wrong ? build_binary(g, OP_div, sum, number(g, 7)) : build_mean(g, x, axes, true);
+	return wrong ? build_binary(g, OP_div, sum, part_number(g, 7))
+		     : build_mean(g, x, axes, true);
 }
 
 static struct node *spell(struct graph *g, struct node *x, struct spelling s)
@@ -262,22 +223,21 @@ static struct node *spell(struct graph *g, struct node *x, struct spelling s)
 		d = build_binary(g, OP_sub, x,
 				 mean_of(g, x, s.mean_of_other_axis ? last >> 1 : last,
 					 s.wrong_count));
-	struct node *square = build_binary(g, OP_pow, d, number(g, s.power_three ? 3 : 2));
-	struct node *epsilon =
-			s.varying_epsilon ? weights(g, SHAPE(3, 1), 1e-3, 1e-2) : number(g, 1e-5);
+	struct node *square = build_binary(g, OP_pow, d, part_number(g, s.power_three ? 3 : 2));
+	struct node *epsilon = s.varying_epsilon ? part_random(g, SHAPE(3, 1), 1e-3, 1e-2)
+						 : part_number(g, 1e-5);
 	struct node *v = build_binary(g, OP_add, mean_of(g, square, last, false), epsilon);
 	v = build_unary(g, OP_sqrt, v);
 	if (!s.inverse)
 		return build_binary(g, OP_div, d, v);
-	return build_binary(g, OP_mul, d, build_binary(g, OP_div, number(g, 1), v));
+	return build_binary(g, OP_mul, d, build_binary(g, OP_div, part_number(g, 1), v));
 }
 
 static struct graph *recognized(struct bench *b, struct spelling s)
 {
-	struct node *y = spell(b->graph, input(b->graph, NORMC_F32, SHAPE(2, 3, 6)), s);
-	y = build_binary(b->graph, OP_mul, weights(b->graph, SHAPE(6), -1, 1), y);
-	return finish(b, build_binary(b->graph, OP_add, y, weights(b->graph, SHAPE(6), -1, 1)),
-		      NULL);
+	struct node *y = spell(b->graph, part_input(b->graph, "x", SHAPE(2, 3, 6)), s);
+	y = build_binary(b->graph, OP_mul, part_weights(b->graph, SHAPE(6)), y);
+	return finish(b, build_binary(b->graph, OP_add, y, part_weights(b->graph, SHAPE(6))), NULL);
 }
 
 static void test_recognize_layer_norm(void **state)
@@ -307,7 +267,7 @@ static void test_recognize_details(void **state)
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		struct bench *b = *state;
 		b->graph = graph_new(&b->context, "wrong");
-		struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3, 6));
+		struct node *x = part_input(b->graph, "x", SHAPE(2, 3, 6));
 		graph_output(b->graph, spell(b->graph, x, wrong[i]), "y");
 		struct pass_options options = {0};
 		struct graph *g = passes_run(b->graph, &options);
@@ -345,13 +305,12 @@ static void test_sink(void **state)
 				 .scale = NORM_SCALE_RMS,
 				 .gamma = true};
 	struct node *x = graph_input(g, "x", &t);
-	struct node *y = build_matmul(g, x, weights(g, SHAPE(8, 8), -1, 1));
-	y = build_binary(g, OP_add, y, weights(g, SHAPE(8), -1, 1));
+	struct node *y = build_matmul(g, x, part_weights(g, SHAPE(8, 8)));
+	y = build_binary(g, OP_add, y, part_weights(g, SHAPE(8)));
 	y = build_binary(g, OP_add, x, build_unary(g, OP_tanh, y));
-	y = build_norm(g,
-		       (struct norm_operands){.x = y, .gamma = weights(g, SHAPE(1, 1, 8), -1, 1)},
+	y = build_norm(g, (struct norm_operands){.x = y, .gamma = part_weights(g, SHAPE(1, 1, 8))},
 		       &attr);
-	y = build_softmax(g, build_matmul(g, y, weights(g, SHAPE(8, 5), -1, 1)), 2, false);
+	y = build_softmax(g, build_matmul(g, y, part_weights(g, SHAPE(8, 5))), 2, false);
 	g = finish(b, build_reduce(g, OP_reduce_max, y, 4, false), NULL);
 	assert_int_equal(count(g, OP_reshape), 2); /* of the input and of the output */
 }
@@ -362,14 +321,15 @@ static void test_fold(void **state)
 {
 	struct bench *b = *state;
 	struct graph *g = b->graph;
-	struct node *w = weights(g, SHAPE(3, 4), -1, 1);
+	struct node *w = part_weights(g, SHAPE(3, 4));
 	struct node *t = build_transpose(g, w, (int32_t[]){1, 0});
 	struct node *y = build_matmul(
 			g, t,
 			build_slice(g, w, 1,
 				    (struct slice_range){dim_const(g->context->dims, 3),
 							 dim_const(g->context->dims, 2), -2}));
-	y = build_binary(g, OP_add, build_concat(g, (struct node *[]){y, y}, 2, 1), number(g, 2));
+	y = build_binary(g, OP_add, build_concat(g, (struct node *[]){y, y}, 2, 1),
+			 part_number(g, 2));
 	g = finish(b, y, NULL);
 	assert_int_equal(g->n_nodes, 1);
 	assert_int_equal(g->outputs[0]->op, OP_constant);
@@ -379,7 +339,7 @@ static void test_fold_moves(void **state)
 {
 	struct bench *b = *state;
 	struct graph *g = b->graph;
-	struct node *w = weights(g, SHAPE(5, 19, 3, 33), -1, 1);
+	struct node *w = part_weights(g, SHAPE(5, 19, 3, 33));
 	int32_t perm[4] = {3, 1, 0, 2};
 	graph_output(g, build_transpose(g, w, perm), "transposed");
 	graph_output(g,
@@ -401,7 +361,7 @@ static void test_fold_not(void **state)
 	struct type big = type_fixed(g->context, NORMC_F32, 2, (int64_t[]){300, 300});
 	struct node *mask = build_binary(g, OP_lt, build_iota(g, &big, 0), build_iota(g, &big, 1));
 	struct node *x = graph_input(g, "x", &big);
-	struct node *repeated = build_broadcast(g, weights(g, SHAPE(1, 300), -1, 1), 2, big.dim);
+	struct node *repeated = build_broadcast(g, part_weights(g, SHAPE(1, 300)), 2, big.dim);
 	g = finish(b, build_where(g, mask, x, repeated), NULL);
 	assert_int_equal(count(g, OP_iota), 2);
 	assert_int_equal(count(g, OP_broadcast), 1);
@@ -439,7 +399,7 @@ static void test_manager(void **state)
 {
 	struct bench *b = *state;
 	static char text[4000];
-	struct node *x = input(b->graph, NORMC_F32, SHAPE(2, 3));
+	struct node *x = part_input(b->graph, "x", SHAPE(2, 3));
 	graph_output(b->graph, build_unary(b->graph, OP_neg, build_unary(b->graph, OP_neg, x)),
 		     "y");
 	assert_null(pass_by_name("nothing", b->graph));

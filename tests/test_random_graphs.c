@@ -86,29 +86,16 @@ static void try_graph(uint64_t seed)
 						    {NORMC_I32, NORMC_F64},
 						    {NORMC_U8, NORMC_F32}};
 	const char *cpu = getenv("NORMC_TEST_CPU");
-	struct pool *p = calloc(1, sizeof *p);
-	p->m = malloc(sizeof *p->m);
-	assert_non_null(p->m);
-	maker_open(p->m, seed);
-	p->m->fixed = seed % 4 < 2;
-	p->elem = types[seed / 4 % 4][seed % 2];
-	grow(p, option("NORMC_TEST_NODES", NODES));
-	add_outputs(p);
+	struct pool *p = pool_open(seed, types[seed / 4 % 4][seed % 2]);
 	run(p, &(struct compile_how){.cpu = cpu, .passes = false}, seed);
 	run(p, &(struct compile_how){.cpu = cpu, .passes = true}, seed);
-	maker_close(p->m);
-	free(p->m);
-	free(p);
+	pool_close(p);
 }
 
 static void test_graphs(void **state)
 {
-	uint64_t first = (uint64_t)option("NORMC_TEST_SEED", 1);
-	int64_t n = option("NORMC_TEST_GRAPHS", GRAPHS);
 	(void)state;
-	for (int64_t i = 0; i < n; i++) {
-		try_graph(first + (uint64_t)i);
-	}
+	try_graphs(GRAPHS, try_graph);
 }
 
 int main(void)

@@ -8,43 +8,29 @@
 /* Runs one input of i64 and returns the status. */
 static enum normc_status status_of(struct bench *b, const char *text, int64_t number)
 {
-	struct normc_program *program =
-			compiled_program(parsed(b, text), &(struct compile_how){0});
-	struct normc_session_options options = {.size = sizeof options, .threads = 2};
-	struct normc_session *session = NULL;
+	struct normc_tensor in = {.data = &number, .elem = NORMC_I64};
 	float y[16];
-	struct normc_tensor in = {.data = &number, .elem = NORMC_I64}, out = {0};
-	struct normc_error error;
-	assert_int_equal(normc_session_new(&session, program, &options, &error), NORMC_OK);
-	if (normc_session_bind(session, &in, &out, &error))
-		fail_msg("%s", error.text);
-	out.data = y;
-	enum normc_status status = normc_run(session, &in, &out, &error);
-	assert_true(!status || *error.text);
-	normc_session_free(session);
-	normc_program_free(program);
-	return status;
+	return status_of_run(b, text, 2, &in, y);
 }
 
 /* An index out of range in iteration 3: the loop stops there. */
 static void test_failure_inside(void **state)
 {
-	static const char text[] =
-			"graph \"g\"\n"
-			"%0 = input \"n\" : i64[]\n"
-			"%1 = constant : bool[] = [1]\n"
-			"%2 = constant : f32[] = [0]\n"
-			"%3 = loop %0 %1 %2 {carried 1 trips []} {\n"
-			"  graph \"body\"\n"
-			"  %0 = input \"i\" : i64[]\n"
-			"  %1 = input \"c\" : bool[]\n"
-			"  %2 = input \"a\" : f32[]\n"
-			"  %3 = constant : f32[3] = [1, 2, 3]\n"
-			"  %4 = gather %3 %0 {axis 0} : f32[]\n"
-			"  %5 = add %2 %4 : f32[]\n"
-			"  return %1 \"c\", %5 \"a\"\n"
-			"} : f32[]\n"
-			"return %3 \"y\"\n";
+	static const char text[] = "graph \"g\"\n"
+				   "%0 = input \"n\" : i64[]\n"
+				   "%1 = constant : bool[] = [1]\n"
+				   "%2 = constant : f32[] = [0]\n"
+				   "%3 = loop %0 %1 %2 {carried 1 trips []} {\n"
+				   "  graph \"body\"\n"
+				   "  %0 = input \"i\" : i64[]\n"
+				   "  %1 = input \"c\" : bool[]\n"
+				   "  %2 = input \"a\" : f32[]\n"
+				   "  %3 = constant : f32[3] = [1, 2, 3]\n"
+				   "  %4 = gather %3 %0 {axis 0} : f32[]\n"
+				   "  %5 = add %2 %4 : f32[]\n"
+				   "  return %1 \"c\", %5 \"a\"\n"
+				   "} : f32[]\n"
+				   "return %3 \"y\"\n";
 	assert_int_equal(status_of(*state, text, 3), NORMC_OK);
 	assert_int_equal(status_of(*state, text, 4), NORMC_INVALID);
 	assert_int_equal(status_of(*state, text, INT64_MAX), NORMC_INVALID);
@@ -53,21 +39,20 @@ static void test_failure_inside(void **state)
 /* A loop that ends before all rows are there. */
 static void test_rows_missing(void **state)
 {
-	static const char text[] =
-			"graph \"g\"\n"
-			"%0 = input \"n\" : i64[]\n"
-			"%1 = constant : bool[] = [1]\n"
-			"%2 = constant : i64[] = [3]\n"
-			"%3 = loop %2 %1 %0 {carried 0 trips [3]} {\n"
-			"  graph \"body\"\n"
-			"  %0 = input \"i\" : i64[]\n"
-			"  %1 = input \"c\" : bool[]\n"
-			"  %2 = input \"n\" : i64[]\n"
-			"  %3 = lt %0 %2 : bool[]\n"
-			"  %4 = cast %0 {to f32 wrap false} : f32[]\n"
-			"  return %3 \"c\", %4 \"a\"\n"
-			"} : f32[3]\n"
-			"return %3 \"y\"\n";
+	static const char text[] = "graph \"g\"\n"
+				   "%0 = input \"n\" : i64[]\n"
+				   "%1 = constant : bool[] = [1]\n"
+				   "%2 = constant : i64[] = [3]\n"
+				   "%3 = loop %2 %1 %0 {carried 0 trips [3]} {\n"
+				   "  graph \"body\"\n"
+				   "  %0 = input \"i\" : i64[]\n"
+				   "  %1 = input \"c\" : bool[]\n"
+				   "  %2 = input \"n\" : i64[]\n"
+				   "  %3 = lt %0 %2 : bool[]\n"
+				   "  %4 = cast %0 {to f32 wrap false} : f32[]\n"
+				   "  return %3 \"c\", %4 \"a\"\n"
+				   "} : f32[3]\n"
+				   "return %3 \"y\"\n";
 	assert_int_equal(status_of(*state, text, 2), NORMC_OK);
 	assert_int_equal(status_of(*state, text, 1), NORMC_UNSUPPORTED);
 }

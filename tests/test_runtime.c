@@ -21,6 +21,7 @@ struct image {
 	struct normc_desc_port input, times, output;
 	struct normc_desc_symbol symbols[2];
 	struct normc_desc_kernel kernel;
+	struct normc_desc_condition conditions[2];
 	char strings[64];
 };
 
@@ -28,7 +29,8 @@ static const struct image sound = {
 		.desc = {"normc\0\0", NORMC_ABI, sizeof(struct image),
 			 offsetof(struct image, strings), 2, offsetof(struct image, input), 1,
 			 offsetof(struct image, output), 2, offsetof(struct image, symbols), 1,
-			 offsetof(struct image, kernel), 0, 0, 0},
+			 offsetof(struct image, kernel), 2, offsetof(struct image, conditions), 0,
+			 0, 0},
 		.input = {offsetof(struct image, strings) + 6, NORMC_F32, 2, 0, {-1, COLUMNS}},
 		.times = {offsetof(struct image, strings) + 8, NORMC_I64, 1, 0, {1}},
 		.output = {offsetof(struct image, strings) + 14,
@@ -39,6 +41,12 @@ static const struct image sound = {
 		.symbols = {{offsetof(struct image, strings) + 16, 0, 0, 0},
 			    {offsetof(struct image, strings) + 18, 1, 0, 1}},
 		.kernel = {offsetof(struct image, strings) + 20, 7},
+		.conditions = {{offsetof(struct image, strings) + 23, 1,
+				offsetof(struct image, strings) + 16,
+				offsetof(struct image, strings) + 5},
+			       {offsetof(struct image, strings) + 5, 0,
+				offsetof(struct image, strings) + 18,
+				offsetof(struct image, strings) + 5}},
 		.strings = "twice\0x\0times\0y\0N\0T\0n7_twice",
 };
 
@@ -55,7 +63,11 @@ static int32_t twice_dims(const int64_t *symbols, int64_t *dims)
 	dims[0] = symbols[0];
 	dims[1] = COLUMNS;
 	dims[2] = symbols[1];
-	return symbols[1] < 0;
+	if (symbols[0] == 77)
+		dims[1] = 78;
+	if (symbols[1] == -2)
+		dims[0] = -2;
+	return symbols[0] == 77 ? 2 : symbols[1] == -2 ? 3 : symbols[1] < 0;
 }
 
 static int32_t twice_sizes(const int64_t *symbols, struct normc_sizes *sizes)
@@ -333,6 +345,42 @@ static void test_damaged_descriptor(void **state)
 	assert_int_equal(normc_program_from_module(&program, twice_module, NULL), NORMC_INVALID);
 }
 
+/* Conditions that do not hold are told with what they are about. */
+static void test_conditions(void **state)
+{
+	static const float x[77 * COLUMNS];
+	static const struct {
+		int64_t rows, times;
+		const char *message;
+	} cases[] = {
+			{77, 1, "twice: extents N = 77 and 78 must be equal, of inputs x[77,3]"},
+			{2, -2, "the extent T = -2 is negative, of inputs x[2,3], times[1]"},
+			{2, -1,
+			 "an extent is negative or too large, with N = 2, T = -1, of inputs"},
+	};
+	struct normc_program *program;
+	struct normc_session *session;
+	struct normc_error error;
+
+	(void)state;
+	model.image = sound;
+	assert_int_equal(normc_program_from_module(&program, twice_module, NULL), NORMC_OK);
+	assert_int_equal(normc_session_new(&session, program, NULL, NULL), NORMC_OK);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int64_t times = cases[i].times;
+		struct normc_tensor out = {.data = NULL};
+		struct normc_tensor in[2] = {
+				{(void *)(uintptr_t)x, NORMC_F32, 2, {cases[i].rows, COLUMNS}},
+				{&times, NORMC_I64, 1, {1}}};
+
+		assert_int_equal(normc_session_bind(session, in, &out, &error), NORMC_USAGE);
+		if (strncmp(error.text, cases[i].message, strlen(cases[i].message)) != 0)
+			fail_msg("%s", error.text);
+	}
+	normc_session_free(session);
+	normc_program_free(program);
+}
+
 static void count_release(void *owner)
 {
 	++*(int *)owner;
@@ -374,6 +422,7 @@ int main(void)
 			cmocka_unit_test(test_session_options),
 			cmocka_unit_test(test_profile),
 			cmocka_unit_test(test_damaged_descriptor),
+			cmocka_unit_test(test_conditions),
 			cmocka_unit_test(test_adopt_and_open),
 	};
 

@@ -79,7 +79,7 @@ enum fault {
 	OTHER_COMPARED, /* a clamped part divides, the part itself tells the half-plane */
 	CROPPED,	/* from a longer transform */
 	WRONG_PI,	/* 3.14 */
-	SAME_TURN,	/* pi is added on both sides */
+	ONE_TURN,	/* pi is added on one side only */
 	OTHER_GUARD,	/* 0.5 in place of angle 0, or of part 1 */
 	OTHER_ZERO,	/* the guard looks at the other amplitude */
 	SQUARED,	/* amplitudes */
@@ -364,8 +364,8 @@ static struct node *turned(const struct maker *m, struct node *slope, struct nod
 	double pi = m->r->fault == WRONG_PI ? 3.14 : acos(-1);
 	struct node *near = build_unary(g, OP_atan, slope);
 	struct node *up = part_add(g, near, number(g, pi));
-	struct node *down = m->r->fault == SAME_TURN ? up
-						     : build_binary(g, OP_sub, near, number(g, pi));
+	struct node *down = m->r->fault == ONE_TURN ? near
+						    : build_binary(g, OP_sub, near, number(g, pi));
 	struct node *zero = number(g, 0);
 	if (m->r->spelling != OTHER_HALFPLANE)
 		return build_where(g, build_binary(g, OP_lt, re, zero),
@@ -462,6 +462,8 @@ static struct node *made(struct graph *g, struct recipe r)
 	int64_t height = r.height ? r.height : 4, width = r.width ? r.width : 6;
 	m.x = part_input(g, "x", SHAPE(2, 3, height, width));
 	struct node *a = r.amplitude == NONE ? NULL : given_amplitude(&m);
+	if (r.fault == OTHER_DIVISOR && r.spelling == SAFE_ANGLE)
+		a = build_binary(g, OP_div, a, amplitude_of(&m, OTHER));
 	if (r.fault == FILTER)
 		a = part_mul(g, a, part_positive(g, SHAPE(height, 1)));
 	struct node *y = composed(&m, a, spectrum(&m, source_of(&m, r.phase), false));
@@ -533,7 +535,7 @@ static struct node *made(struct graph *g, struct recipe r)
 	X(zeros_for_conjugates, .amplitude = UNSCALED, .layout = SLICED, .fault = ZEROS)           \
 	X(half_first, .amplitude = UNSCALED, .layout = HALF, .fault = HALF_FIRST)                  \
 	X(wrong_pi, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = WRONG_PI)              \
-	X(same_turn, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = SAME_TURN)            \
+	X(one_turn, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = ONE_TURN)              \
 	X(other_angle_for_nan, .amplitude = UNSCALED, .spelling = SAFE_ANGLE,                      \
 	  .fault = OTHER_GUARD)                                                                    \
 	X(other_part_for_zero, .amplitude = UNSCALED, .spelling = SAFE_PARTS,                      \
@@ -550,6 +552,8 @@ static struct node *made(struct graph *g, struct recipe r)
 	X(lopsided, .amplitude = UNSCALED, .spelling = SAFE_ANGLE, .fault = LOPSIDED)              \
 	X(amplitude_of_real_part, .amplitude = UNSCALED, .fault = REAL_ONLY)                       \
 	X(other_divisor, .amplitude = UNSCALED, .fault = OTHER_DIVISOR)                            \
+	X(other_divisor_of_amplitude, .amplitude = UNSCALED, .spelling = SAFE_ANGLE,               \
+	  .fault = OTHER_DIVISOR)                                                                  \
 	X(undivided, .amplitude = UNSCALED, .fault = UNDIVIDED)                                    \
 	X(guard_of_other_parts, .amplitude = UNSCALED, .spelling = SAFE_PARTS,                     \
 	  .fault = OTHER_ZERO)                                                                     \

@@ -16,11 +16,14 @@ def tensor(name, array):
     return numpy_helper.from_array(numpy.array(array), name)
 
 
-def write(name, graph, opset=17, ir=8, functions=(), domains=()):
+def write(name, graph, opset=17, ir=8, functions=(), domains=(), about=None):
     imports = [helper.make_opsetid('', opset)] + [helper.make_opsetid(d, 1) for d in domains]
     model = helper.make_model(graph, opset_imports=imports, functions=functions)
     model.ir_version = ir
     model.producer_name = 'make.py'
+    if about:
+        model.doc_string, model.model_version, model.domain = about, 7, 'some.where'
+        helper.set_model_props(model, {'author': 'somebody', 'empty': '', 'of two\nlines': 'ä'})
     save(model, os.path.join(FOLDER, name + '.onnx'))
 
 
@@ -170,6 +173,11 @@ def wrong():
     write('unequal', graph([node('Add', ['x', 'z'], ['y'], 'sum')],
                            [value('x', F32, ['N', 3]), value('z', F32, ['M', 3])],
                            [value('y', F32, ['N', 3])]))
+    write('too_short', graph([node('Pad', ['x', 'cut'], ['shorter'], 'cut'),
+                              node('ReduceSum', ['shorter', 'rows'], ['y'], 'sum')],
+                             [value('x', F32, ['N', 3])], [value('y', F32, [1, 3])],
+                             [tensor('cut', numpy.int64([0, 0, -5, 0])),
+                              tensor('rows', numpy.int64([0]))]))
     image, four = [value('x', F32, [1, 3, 8, 8])], [value('y', F32, [None] * 4)]
     write('no_groups', graph([node('Conv', ['x', 'w'], ['y'], 'conv', group=0)], image, four,
                              [tensor('w', numpy.zeros((4, 3, 3, 3), numpy.float32))]))
@@ -181,5 +189,109 @@ def wrong():
                            [value('y', TensorProto.STRING, [2])]))
 
 
-for make in (constants, functions, exponential, branches, loops, endless, shapes, wrong):
+def odd_names():
+    """Names that the writer would choose itself, and nodes without any."""
+    nodes = [node('Relu', ['i64_0_list'], ['f32_1'], 'y'),
+             node('Add', ['f32_1', 'shape 0'], ['']), node('Neg', ['f32_1'], ['neg'], ''),
+             node('Abs', ['neg'], ['abs_1'], 'abs'), node('Exp', ['abs_1'], ['abs'], 'abs'),
+             node('Slice', ['abs', 'first', 'last'], ['y_1'], 'abs_1'),
+             node('LayerNormalization', ['y_1', 'shape 0'], ['y'], 'RMSNormalization', axis=-1)]
+    nodes[1].output[0] = 'unused'
+    write('odd_names', graph(nodes, [value('i64_0_list', F32, ['N', 4])],
+                             [value('y', F32, ['N', 4]), value('abs_1', F32, ['N', 4])],
+                             [tensor('shape 0', numpy.float32([1, 2, 3, 4])),
+                              tensor('first', numpy.int64([0])),
+                              tensor('last', numpy.int64([9]))]))
+
+
+def odd_outputs():
+    """An input, a weight, one value under several names, and a result of the last but one node."""
+    nodes = [node('Identity', ['x'], ['a']), node('Identity', ['w'], ['b']),
+             node('Neg', ['x'], ['c']), node('Identity', ['c'], ['d']),
+             node('Add', ['c', 'w'], ['e'])]
+    names = ['x', 'w', 'a', 'b', 'c', 'd', 'e']
+    write('odd_outputs', graph(nodes, [value('x', F32, [2]), value('unread', F32, [3])],
+                               [value(name, F32, [2]) for name in names],
+                               [tensor('w', numpy.float32([5, 6]))]), about='What it is for.')
+
+
+def odd_type(name, elem):
+    """A product, a norm over axis 1, activations and a choice in one element type."""
+    def constant(key, dims, *values):
+        return helper.make_tensor(key, elem, dims, values)
+    weights = [constant('w', [3, 4], *(0.25 * k - 1 for k in range(12))),
+               constant('gamma', [4], 1, 0.5, 2, -1), constant('beta', [4], 0, 1, 0.5, 2),
+               constant('epsilon', [], 0.125), constant('half', [], 0.5),
+               constant('one', [], 1), constant('root', [], 1.4140625)]
+    nodes = [node('MatMul', ['x', 'w'], ['h']),
+             node('ReduceMean', ['h'], ['m'], axes=[-1]), node('Sub', ['h', 'm'], ['d']),
+             node('Mul', ['d', 'd'], ['dd']), node('ReduceMean', ['dd'], ['v'], axes=[-1]),
+             node('Add', ['v', 'epsilon'], ['ve']), node('Sqrt', ['ve'], ['s']),
+             node('Div', ['d', 's'], ['n']), node('Mul', ['n', 'gamma'], ['ng']),
+             node('Add', ['ng', 'beta'], ['norm']),
+             node('Div', ['norm', 'root'], ['r']), node('Erf', ['r'], ['er']),
+             node('Add', ['er', 'one'], ['e1']), node('Mul', ['norm', 'e1'], ['ne']),
+             node('Mul', ['ne', 'half'], ['g']), node('Less', ['g', 'one'], ['few']),
+             node('Where', ['few', 'g', 'norm'], ['y'])]
+    write(name, graph(nodes, [value('x', elem, ['N', 3])], [value('y', elem, ['N', 4])], weights))
+
+
+def odd_symbols():
+    """Extents without names, a name in two inputs, extents that are computed, an expression as a
+    name, and no elements at all."""
+    nodes = [node('Concat', ['x', 'z'], ['xz'], axis=1), node('Shape', ['z'], ['s']),
+             node('Gather', ['s', 'one'], ['n']), node('Reshape', ['xz', 'flat'], ['line']),
+             node('Expand', ['w', 'n'], ['many']), node('Concat', ['line', 'many'], ['y'], axis=0),
+             node('Slice', ['x', 'none', 'none'], ['empty'])]
+    write('odd_symbols', graph(nodes, [value('x', F32, ['N', 'a*b']), value('z', F32, ['N', None])],
+                               [value('y', F32, [None]), value('empty', F32, [0, 'a*b'])],
+                               [tensor('one', numpy.int64([1])), tensor('flat', numpy.int64([-1])),
+                                tensor('none', numpy.int64([0])), tensor('w', numpy.float32([7]))]))
+
+
+def odd_if():
+    """Branches that give an outer value and a weight, and reuse each other's names."""
+    ports = [value('t', F32, [2, 4]), value('u', F32, [2, 4])]
+    norm = node('LayerNormalization', ['x', 'w'], ['t'], 'same')
+    then = graph([norm, node('Identity', ['x'], ['u'], 'same')], [], ports)
+    other = graph([node('Identity', ['big'], ['t'], 'same'), node('Neg', ['x'], ['u'], 'same')], [],
+                  ports)
+    choice = node('If', ['c'], ['y', 'z'], 'same', then_branch=then, else_branch=other)
+    write('odd_if', graph([choice], [value('x', F32, [2, 4]), value('c', BOOL, [])],
+                          [value('y', F32, [2, 4]), value('z', F32, [2, 4])],
+                          [tensor('w', numpy.float32([1, 2, 3, 4])),
+                           tensor('big', numpy.float32([[1, 2, 3, 4], [5, 6, 7, 8]]))]))
+
+
+def odd_loop():
+    """A norm in the body of a loop, which gives a value of the outer graph and one value twice."""
+    body = graph([node('LayerNormalization', ['a', 'w'], ['h']), node('Add', ['h', 'x'], ['b']),
+                  node('Identity', ['c'], ['go']), node('Identity', ['x'], ['outer']),
+                  node('Identity', ['b'], ['again'])],
+                 [value('i', I64, []), value('c', BOOL, []), value('a', F32, ['N', 4])],
+                 [value('go', BOOL, []), value('b', F32, ['N', 4]),
+                  value('outer', F32, ['N', 4]), value('again', F32, ['N', 4])])
+    nodes = [node('Loop', ['m', 'true', 'x'], ['y', 'xs', 'all'], 'loop', body=body)]
+    write('odd_loop', graph(nodes, [value('x', F32, ['N', 4])],
+                            [value('y', F32, ['N', 4]), value('xs', F32, [3, 'N', 4]),
+                             value('all', F32, [3, 'N', 4])],
+                            [tensor('m', numpy.int64(3)), tensor('true', numpy.bool_(True)),
+                             tensor('w', numpy.float32([1, 2, 3, 4]))]))
+
+
+def odd_spectrum():
+    """A spectrum, which has no other form before opset 17, behind the greatest elements' places."""
+    nodes = [node('TopK', ['x', 'k'], ['', 'at'], 'greatest'),
+             node('STFT', ['x3', 'step', 'window'], ['y'], 'spectrum')]
+    nodes[0].output[0] = 'unread'
+    write('odd_spectrum', graph(nodes, [value('x', F32, [1, 8]), value('x3', F32, [1, 8, 1])],
+                                [value('at', I64, [1, 2]), value('y', F32, [1, 3, 3, 2])],
+                                [tensor('k', numpy.int64([2])), tensor('step', numpy.int64(2)),
+                                 tensor('window', numpy.float32([1, 2, 2, 1]))]))
+
+
+for make in (constants, functions, exponential, branches, loops, endless, shapes, wrong,
+             odd_names, odd_outputs, odd_symbols, odd_if, odd_loop, odd_spectrum):
     make()
+for elem in (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE):
+    odd_type('odd_' + TensorProto.DataType.Name(elem).lower(), elem)

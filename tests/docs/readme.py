@@ -36,7 +36,7 @@ def ranges(normc):
 def cell(name, first, last):
     name = name.replace('ai.onnx.preview.training.', 'training.')
     if last < NEWEST:
-        return f'{name} ({max(first, OLDEST)} to {last})'
+        return f'{name} ({first} to {last})'
     return f'{name} ({first}+)' if first > OLDEST else name
 
 
