@@ -25,4 +25,4 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/normcConfig.cmake.in
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/cmake/normcConfigVersion.cmake
 	COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/cmake/normcConfig.cmake ${CMAKE_BINARY_DIR}/cmake/normcConfigVersion.cmake
-	${CMAKE_CURRENT_LIST_DIR}/normcModel.cmake DESTINATION ${package_folder})
+	${CMAKE_CURRENT_LIST_DIR}/normcModel.cmake ${CMAKE_CURRENT_LIST_DIR}/normcTest.cmake DESTINATION ${package_folder})

@@ -67,11 +67,14 @@ static const struct option options[] = {
 		{"atol", 0, "X", CHECK, REAL, FIELD(atol), "absolute tolerance; default: 1e-7"},
 		{"limit", 0, "SECONDS", CHECK | RUN | BENCH | VERIFY, WHOLE, FIELD(limit),
 		 "time for a case of check (default: 60) or for all runs (default: 0, no limit)"},
-		{"quiet", 'q', NULL, CHECK, FLAG, FIELD(quiet), "only lines that are not `pass`"},
+		{"quiet", 'q', NULL, CHECK | VERIFY, FLAG, FIELD(quiet),
+		 "only lines that are not `pass`"},
 		{"runs", 0, "K", BENCH, WHOLE, FIELD(runs),
 		 "number of timed runs; default: 0, two seconds' worth"},
 		{"report", 0, "FILE", VERIFY, WRITTEN, FIELD(report),
 		 "write the cases to FILE.xml (JUnit) or FILE.json"},
+		{"reduce", 0, "DIR", VERIFY, TEXT, FIELD(reduce),
+		 "after a failure, write the smallest part of the model that fails"},
 		{"seed", 0, "N", BENCH | VERIFY, WHOLE, FIELD(seed),
 		 "seed of the made-up inputs; default: 1"},
 		{"profile", 0, NULL, BENCH | COMPILE, FLAG, FIELD(profile),
@@ -171,7 +174,7 @@ const struct command commands[] = {
 		 "  normc opt vit.onnx -o same.onnx --passes -fold_norm,-recognize\n",
 		 1, 1, command_opt},
 		{"verify", "show that two models, or a model before and after rewriting, agree",
-		 "normc verify MODEL.onnx [OTHER.onnx] [options]",
+		 "normc verify MODEL.onnx [OTHER.onnx] [options], or normc verify DIR... [options]",
 		 "Compares MODEL as it was imported with what normc makes of it (or of\n"
 		 "OTHER).  There are no tolerances to choose.  Lanes:\n"
 		 "\n"
@@ -181,10 +184,13 @@ const struct command commands[] = {
 		 "             variance, with very little, and with a far mean\n"
 		 "  exact      whole numbers, no tolerance; for models that do not round them\n"
 		 "  algebra    both as formulas modulo a prime: equal in real arithmetic.\n"
-		 "             Weights stay symbols; rewrites that calculate with them and\n"
-		 "             round are left to the float lane\n"
+		 "             Constants that rewrites round keep what they stand for\n"
+		 "  rewrite    each rewrite that was done, by the graphs before and after\n"
+		 "             its pass; the wrong one of several is found\n"
 		 "\n"
-		 "Inputs are made up, but for those that --input gives.\n"
+		 "Inputs are made up, but for those that --input gives.  A DIR is an ONNX\n"
+		 "test case or a folder of such, as for check; recorded inputs are used\n"
+		 "where the model does not take made-up ones.\n"
 		 "A pass that replaces norms (--calibrate) changes the results on purpose: the\n"
 		 "reference is then the model with the norms replaced, and how far the outputs\n"
 		 "moved on the data is printed before.\n"
@@ -193,8 +199,10 @@ const struct command commands[] = {
 		 "\n"
 		 "  normc verify model.onnx\n"
 		 "  normc verify model.onnx --passes -fold_norm --report junit.xml\n"
-		 "  normc verify before.onnx after.onnx --seed 7 --dim N=4\n",
-		 1, 2, command_verify},
+		 "  normc verify before.onnx after.onnx --seed 7 --dim N=4\n"
+		 "  normc verify model.onnx --reduce small\n"
+		 "  normc verify tests/node --quiet\n",
+		 1, 1000000, command_verify},
 		{"ops", "list the supported operators", "normc ops",
 		 "Prints a table in Markdown.\n", 0, 0, command_ops},
 		{NULL, NULL, NULL, NULL, 0, 0, NULL},

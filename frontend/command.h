@@ -22,7 +22,7 @@ struct settings {
 	const char *cpu, *target, *weights, *symbol;
 	const char *passes, *dump_after;
 	const char *remarks; /* a file's path; "": to be printed; NULL: none */
-	const char *report;
+	const char *report, *reduce;
 	const char *calibrate;
 	struct norm_sample *samples; /* from --calibrate */
 	uint32_t n_samples;
@@ -32,7 +32,7 @@ struct settings {
 	bool profile, json, graph, kernels, quiet;
 	double rtol, atol;
 	double threads, runs, seed, limit, memory; /* whole numbers */
-	double opset; /* likewise; -1: none was given */
+	double opset;				   /* likewise; -1: none was given */
 };
 
 struct command {
@@ -167,8 +167,18 @@ struct report_file {
 	const char *path, *model, *other; /* other: may be NULL */
 	double seed;
 };
+/* Prints the cases, and how many came to what. `one_model`: before and after its passes. */
+void report_print(const struct verify_report *report, bool one_model);
 enum normc_status report_write(const struct report_file *file, const struct verify_report *report);
 bool report_path_is_known(const char *path);
+
+/* ---- command_verify_reduce.c ---- */
+
+struct reduction;
+
+/* Writes FOLDER/before.onnx, after.onnx, input_K.npy and README.txt for a reduction that has found
+ * something; false after a report. */
+bool reduction_write(struct diag *diag, const struct reduction *r, const char *folder);
 
 /* ---- command_compare.c ---- */
 

@@ -1,4 +1,4 @@
-/* The report of normc verify as a file: JUnit's XML or JSON. */
+/* The report of normc verify: as text, and as a file in JUnit's XML or JSON. */
 #include "command.h"
 
 #include <cjson/cJSON.h>
@@ -151,4 +151,77 @@ enum normc_status report_write(const struct report_file *about, const struct ver
 	else
 		ok = write_json(out.file, about, r);
 	return output_end(&out, &diag, ok) ? NORMC_OK : diag.status;
+}
+
+/* ---- text ---- */
+
+/* Rewrites that passed in the same way are one line for each rule. */
+static bool print_rule(const struct verify_report *r, uint32_t at)
+{
+	const struct verify_case *c = &r->cases[at];
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < r->n_cases; i++) {
+		const struct verify_case *d = &r->cases[i];
+		bool same = d->lane == LANE_REWRITE && d->outcome == VERIFY_PASSED &&
+			    !strcmp(c->data, d->data) && !strcmp(c->text, d->text);
+		if (same && i < at)
+			return true; /* told already */
+		n += same;
+	}
+	if (n > 1)
+		printf("rewrite    passed          %-13s  %u times%s%s\n", c->data, n,
+		       c->text[0] ? ": " : "", c->text);
+	return n > 1;
+}
+
+static void print_case(const struct verify_report *r, uint32_t at)
+{
+	static const char *const outcomes[] = {"passed", "FAILED", "not applicable"};
+	const struct verify_case *c = &r->cases[at];
+	if (c->lane == LANE_REWRITE && c->outcome == VERIFY_PASSED && print_rule(r, at))
+		return;
+	say(stdout, "%-9s  %-14s  %-13s  %s", verify_lane_name(c->lane), outcomes[c->outcome],
+	    c->data, c->output);
+	if (c->lane == LANE_FLOAT && c->outcome == VERIFY_PASSED)
+		printf(": largest error %.2g of its bound, bounds to %.2g of the largest value",
+		       c->ratio, c->tightness);
+	bool has_ratio = c->lane == LANE_FLOAT || (c->lane == LANE_REWRITE && c->ratio > 0);
+	if (has_ratio && c->outcome == VERIFY_FAILED && isfinite(c->ratio))
+		printf(": error %.3g times its bound", c->ratio);
+	if (c->lane == LANE_FLOAT && c->unchecked)
+		printf(", %lld of %lld elements unchecked", (long long)c->unchecked,
+		       (long long)c->elements);
+	say(stdout, "%s%s\n", c->text[0] ? ": " : "", c->text);
+}
+
+/* Whose mistake a failure is, if no single rewrite was found wrong. */
+static void print_blame(const struct verify_report *r)
+{
+	uint32_t passed = 0, others = 0;
+	for (uint32_t i = 0; i < r->n_cases; i++) {
+		const struct verify_case *c = &r->cases[i];
+		if (c->lane != LANE_REWRITE)
+			continue;
+		if (c->outcome == VERIFY_FAILED)
+			return;
+		passed += c->outcome == VERIFY_PASSED;
+		others += c->outcome != VERIFY_PASSED;
+	}
+	if (others)
+		printf("a rewrite may have caused it (--remarks of `normc inspect` lists them; "
+		       "--passes -NAME leaves a pass out)\n");
+	else
+		printf("%sthe code that was generated may be wrong\n",
+		       passed ? "each rewrite is right; " : "");
+}
+
+void report_print(const struct verify_report *r, bool one_model)
+{
+	uint32_t failed = verify_count(r, VERIFY_FAILED);
+	for (uint32_t i = 0; i < r->n_cases; i++)
+		print_case(r, i);
+	if (failed && one_model)
+		print_blame(r);
+	printf("verify: %u passed, %u failed, %u not applicable\n", verify_count(r, VERIFY_PASSED),
+	       failed, verify_count(r, VERIFY_NOT_APPLICABLE));
 }

@@ -121,7 +121,7 @@ double import_float(struct import *n, const char *name, double otherwise)
 {
 	const Onnx__AttributeProto *a =
 			typed(n, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT, "a float");
-	return a ? (double)a->f : otherwise;
+	return a ? (double)a->f : (double)(float)otherwise; /* defaults are floats, too */
 }
 
 const char *import_string(struct import *n, const char *name, const char *otherwise)

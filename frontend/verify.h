@@ -5,6 +5,8 @@
  *	algebra     both graphs modulo a prime, roots and exponentials as unknown functions
  *	float       what ran, against fp64 with a running error bound for each
  *	            element (ir/eval_bound.c)
+ *	rewrite     each rewrite that the passes did, by the graphs before and
+ *	            after its pass (verify_steps.c)
  *
  * The functions here need graphs and tensors only; who runs a graph is the caller's business.
  * Reports are kept in an arena.  Nothing here is shared between threads.
@@ -14,8 +16,11 @@
 
 #include "eval.h"
 
+struct pass_log;
+
 #define VERIFY_LANE_LIST(X)                                                                        \
-	X(STRUCTURE, "structure") X(EXACT, "exact") X(ALGEBRA, "algebra") X(FLOAT, "float")
+	X(STRUCTURE, "structure")                                                                  \
+	X(EXACT, "exact") X(ALGEBRA, "algebra") X(FLOAT, "float") X(REWRITE, "rewrite")
 #define X(name, text) LANE_##name,
 enum verify_lane { VERIFY_LANE_LIST(X) LANE_COUNT };
 #undef X
@@ -36,8 +41,8 @@ enum verify_data { VERIFY_DATA_LIST(X) DATA_COUNT };
 struct verify_case {
 	enum verify_lane lane;
 	enum verify_outcome outcome;
-	const char *output; /* its name */
-	const char *data;   /* kind of inputs, "" where none are used */
+	const char *output; /* its name; of a rewrite, the ONNX node */
+	const char *data;   /* kind of inputs, "" where none are used; the rewrite's rule */
 	double ratio;	    /* float: the largest error over its bound */
 	double tightness;   /* float: the largest finite bound over the largest value */
 	int64_t elements;
@@ -94,6 +99,24 @@ struct verify_side {
 };
 bool verify_algebra(struct verify_report *r, const struct verify_side *before,
 		    const struct verify_side *after, bool decisive);
+
+/* The first element whose residue, or integer, differs; 0 if the extents do; -1: none. */
+int64_t verify_first_difference(const struct tensor *a, const struct tensor *b);
+
+/* A case for each rewrite that the passes did.  False after a report. */
+struct verify_chain {
+	const struct graph *before; /* as it was imported */
+	const struct pass_log *log;
+	const int64_t *symbols;
+	const struct tensor *in, *want; /* of `before`; outputs as eval_bounds gives them */
+	bool by_values;			/* residues would take too long */
+	bool together; /* the result of all rewrites has been found right already, by values */
+	/* pass_again, to find the one of several rewrites that is wrong */
+	struct graph *(*again)(const char *name, struct graph *g, uint32_t most,
+			       struct pass_log *log);
+	struct arena *arena; /* of an evaluation; the caller closes it if memory is spent in it */
+};
+bool verify_rewrites(struct verify_report *r, struct verify_chain *chain);
 
 /* Whether all constants and all irrational functions of `after` are in `before` too, so that no
  * constant was computed and no function exchanged. */

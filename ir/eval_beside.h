@@ -93,5 +93,7 @@ uint64_t residue_inverse(uint64_t a);
 /* An unknown function of a and b. */
 uint64_t residue_unknown(enum op op, uint64_t a, uint64_t b);
 uint64_t residue_of_real(double x);
+/* Whether an operation chose between numbers that are nearly equal, but not equal. */
+bool choice_is_close(struct eval *e, const struct node *n, const struct tensor *const *in);
 
 #endif

@@ -197,7 +197,12 @@ struct matrix {
 	int64_t at, rows, columns;
 };
 
-static void float_row_times_matrix(double *sum, const double *factor, struct matrix m)
+/* Wider vectors where the machine has them; no contraction, so that results are the same. */
+#ifdef __x86_64__
+__attribute__((target_clones("avx2", "default")))
+#endif
+static void
+float_row_times_matrix(double *sum, const double *factor, struct matrix m)
 {
 	int64_t r = 0, n = m.columns;
 	const double *x = &m.tensor->f[m.at];
@@ -366,6 +371,32 @@ struct conv {
 	struct tensor columns; /* rows: channel, kernel position; columns: position in the result */
 };
 
+/* The last dimension of a row: element x is that of position `tap` there, or 0. */
+static void conv_line(struct conv *c, int64_t to, int64_t from, int64_t tap)
+{
+	const struct window *w = &c->w;
+	int64_t *line = &c->columns.i[to], n = w->out[2];
+	int64_t start = tap * w->dilation[2] - w->before[2];
+	if (w->stride[2] == 1 && w->x_dilation[2] == 1) {
+		int64_t first = start < 0 ? -start : 0, end = w->in[2] - start;
+		first = first < n ? first : n;
+		end = end < first ? first : end < n ? end : n;
+		memset(line, 0, (size_t)first * sizeof *line);
+		if (end > first)
+			memcpy(line + first, &c->x->i[from + start + first],
+			       (size_t)(end - first) * sizeof *line);
+		memset(line + end, 0, (size_t)(n - end) * sizeof *line);
+		return;
+	}
+	for (int64_t x = 0; x < n; x++) {
+		int64_t ix = window_index(w, 2, x, tap);
+		if (ix < 0)
+			line[x] = 0;
+		else
+			line[x] = c->x->i[from + ix];
+	}
+}
+
 /* Fills one row of the matrix, for kernel position `tap`; the channel begins at x_at. */
 static void conv_row(struct conv *c, int64_t row, int64_t x_at, int64_t tap)
 {
@@ -377,14 +408,12 @@ static void conv_row(struct conv *c, int64_t row, int64_t x_at, int64_t tap)
 		for (int64_t y = 0; y < w->out[1]; y++) {
 			int64_t iy = iz < 0 ? -1 : window_index(w, 1, y, p[1]);
 			int64_t from = x_at + (iz * w->in[1] + iy) * w->in[2];
-			for (int64_t x = 0; x < w->out[2]; x++, to++) {
-				int64_t ix = iy < 0 ? -1 : window_index(w, 2, x, p[2]);
-				if (ix < 0)
-					memset(&c->columns.i[to], 0, sizeof(int64_t));
-				else
-					memcpy(&c->columns.i[to], &c->x->i[from + ix],
-					       sizeof(int64_t));
-			}
+			if (iy >= 0)
+				conv_line(c, to, from, p[2]);
+			else
+				memset(&c->columns.i[to], 0,
+				       (size_t)w->out[2] * sizeof *c->columns.i);
+			to += w->out[2];
 		}
 	}
 }

@@ -17,7 +17,7 @@ struct pool_block;
 enum { POOL_CLASSES = 200 };
 
 struct eval {
-	const struct context *context;
+	struct context *context;
 	enum eval_mode mode;
 	const int64_t *symbols;
 	const struct tensor *in; /* inputs of the graph or region that is being evaluated */

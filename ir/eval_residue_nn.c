@@ -1,7 +1,8 @@
 /* Floating-point elements modulo the prime 2^61 - 1: sums, extremes and layers (eval_residue.c).
  *
- * Sums and products go through the operations of the interpreter themselves, on integer tensors
- * that hold some of the bits of each residue, so that no index arithmetic is written twice.
+ * Sums and products go through the operations of the interpreter themselves, on tensors that hold
+ * some of the bits of each residue, so that no index arithmetic is written twice.  Products take
+ * doubles, in which their sums are exact.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 
 /* ---- products and sums ---- */
 
-enum { LIMBS = 3, LIMB_BITS = 21, HALF_BITS = 31 };
+enum { MOST_LIMBS = 4, HALF_BITS = 31 };
 
 /* `bits` bits of each residue, from bit `from` on, as integers. */
 static struct tensor bits_of(struct eval *e, const struct tensor *t, int from, int bits)
@@ -33,35 +34,76 @@ static void add_shifted(struct tensor *out, const struct tensor *part, int shift
 				residue_product((uint64_t)part->i[i] % RESIDUE_PRIME, factor));
 }
 
-/* A bilinear operation, limb by limb; sums of 2^21 products of limbs fit 64 bits. */
+/* Residues are sums of digit * 2^(bits k), with digits from -2^(bits-1) to 2^(bits-1). */
+struct limbs {
+	int n, bits;
+};
+
+/* So that sums of `terms` products of two digits are exact in a double. */
+static struct limbs limbs_for(double terms)
+{
+	return terms <= 0x1p13 ? (struct limbs){3, 21} : (struct limbs){4, 16};
+}
+
+static void split(struct eval *e, const struct tensor *t, struct limbs limbs, struct tensor *part)
+{
+	int64_t half = INT64_C(1) << (limbs.bits - 1), mask = 2 * half - 1;
+	for (int k = 0; k < limbs.n; k++)
+		part[k] = beside_new(e, t);
+	for (int64_t i = 0; i < t->count; i++) {
+		int64_t left = (int64_t)t->residue[i];
+		for (int k = 0; k < limbs.n - 1; k++) {
+			int64_t digit = ((left + half) & mask) - half;
+			part[k].f[i] = (double)digit;
+			left = (left - digit) >> limbs.bits;
+		}
+		part[limbs.n - 1].f[i] = (double)left;
+	}
+}
+
+/* out += sum * 2^shift, for whole numbers below 2^53. */
+static void add_whole(struct tensor *out, const struct tensor *sum, int shift)
+{
+	uint64_t factor = (UINT64_C(1) << shift % 61) % RESIDUE_PRIME;
+	for (int64_t i = 0; i < out->count; i++) {
+		int64_t x = (int64_t)sum->f[i];
+		uint64_t r = x < 0 ? RESIDUE_PRIME - (uint64_t)-x : (uint64_t)x;
+		out->residue[i] = residue_sum(out->residue[i], residue_product(r, factor));
+	}
+}
+
+/* A bilinear operation, limb by limb. */
 static bool product(struct eval *e, const struct node *n, const struct tensor *const *in,
 		    struct tensor *out, eval_fn *operation)
 {
-	struct tensor sum = beside_new(e, out);
+	struct limbs limbs = limbs_for((double)extent_product(in[1], 0, in[1]->rank) /
+				       (double)in[1]->dim[n->op == OP_conv ? 0 : in[1]->rank - 1]);
+	struct tensor left[MOST_LIMBS], right[MOST_LIMBS], sum = beside_new(e, out);
 	bool ok = true;
-	sum.elem = NORMC_I64;
-	for (int a = 0; ok && is_float(out) && a < LIMBS; a++) {
-		struct tensor left = bits_of(e, in[0], a * LIMB_BITS, LIMB_BITS);
-		for (int b = 0; ok && b < LIMBS; b++) {
-			struct tensor right = bits_of(e, in[1], b * LIMB_BITS, LIMB_BITS);
-			ok = operation(e, n, (const struct tensor *const[]){&left, &right}, &sum);
-			add_shifted(out, &sum, (a + b) * LIMB_BITS);
-			tensor_give(e, &right);
-		}
-		tensor_give(e, &left);
+	split(e, in[0], limbs, left);
+	split(e, in[1], limbs, right);
+	for (int k = 0; ok && k < limbs.n * limbs.n; k++) {
+		int a = k / limbs.n, b = k % limbs.n;
+		ok = operation(e, n, (const struct tensor *const[]){&left[a], &right[b]}, &sum);
+		add_whole(out, &sum, (a + b) * limbs.bits);
+	}
+	for (int k = 0; k < limbs.n; k++) {
+		tensor_give(e, &left[k]);
+		tensor_give(e, &right[k]);
 	}
 	tensor_give(e, &sum);
 	return ok;
 }
 
+/* Integers are as they are. */
 RESIDUE(matmul)
 {
-	return product(e, n, in, out, eval_matmul);
+	return !is_float(out) || product(e, n, in, out, eval_matmul);
 }
 
 RESIDUE(conv)
 {
-	return product(e, n, in, out, eval_conv);
+	return !is_float(out) || product(e, n, in, out, eval_conv);
 }
 
 static bool summed(struct eval *e, const struct node *n, const struct tensor *x, struct tensor *out,
@@ -323,11 +365,24 @@ static eval_fn *const residue_of[OP_COUNT] = {
 };
 #undef OP
 
+static bool with_ties(struct eval *e, const struct node *n, const struct tensor *const *in,
+		      struct tensor *out)
+{
+	e->context->tie = e->context->tie || choice_is_close(e, n, in);
+	return residue_of[n->op](e, n, in, out);
+}
+
+#define OP(name, ...) [OP_##name] = with_ties,
+static eval_fn *const noting_ties[OP_COUNT] = {
+#include "ops.def"
+};
+#undef OP
+
 bool eval_residues(const struct graph *g, struct eval_request request, const struct tensor *in,
 		   struct tensor *out)
 {
 	request.mode = EVAL_EXACT;
-	return eval_graph_beside(g, request, residue_of, in, out);
+	return eval_graph_beside(g, request, noting_ties, in, out);
 }
 
 bool eval_node_residues(const struct graph *g, const struct node *n, struct eval_request request,

@@ -34,6 +34,9 @@ struct context {
 	/* Why residues may differ all the same: a rewrite took a rounded constant for the number
 	 * that it stands for. NULL: they may not. */
 	const char *inexact;
+	/* An evaluation with residues has chosen between numbers that are nearly equal
+	 * (eval_choice.c). Nobody but who asks clears it. */
+	bool tie;
 };
 
 struct node {

@@ -27,7 +27,8 @@ static void find_map(struct flow *f, const struct node *n, bool norms)
 	if ((computes_statistics(n) && !norms) || f->inner[n->id] || affine_average(f->g, n))
 		return;
 	f->is_map[n->id] = affine_of(f->g, n, &f->operand[n->id], &f->own[n->id]) &&
-			   (!affine_is_identity(&f->own[n->id]) || norm_is_given(n));
+			   (!affine_is_identity(&f->own[n->id]) || norm_is_given(n)) &&
+			   pass_allows(f->pass);
 }
 
 struct flow flow_new(struct graph *g, struct pass *pass, bool norms)

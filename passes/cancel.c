@@ -43,7 +43,7 @@ static struct node *cancel_rule(struct graph *to, const struct node *old, struct
 	if (old->op != OP_norm || old->attr.norm->centre != NORM_CENTRE_MEAN)
 		return NULL;
 	struct node *x = without_sums(in[0], old->attr.norm->axes);
-	if (x == in[0])
+	if (x == in[0] || !pass_allows(c->pass))
 		return NULL;
 	to->at.via = c->pass->name;
 	struct node **operands =

@@ -160,7 +160,7 @@ static struct node *hadamard_rule(struct graph *to, const struct node *old, stru
 	if (op_info[old->op].kind == KIND_region)
 		return pass_regions(to, old, in, p->pass, pass_hadamard);
 	if (old->op != OP_matmul || constant_of(in[0]) || old->type.rank + 1 > MAX_RANK ||
-	    !find_columns(to, in[1], &h))
+	    !find_columns(to, in[1], &h) || !pass_allows(p->pass))
 		return NULL;
 	to->at.via = p->pass->name;
 	struct node *y = signed_and_scaled(to, picked(to, transform(to, in[0], h.n), &h), &h);

@@ -69,8 +69,7 @@ static bool find_matrix(const struct node *operand, struct matrix *m)
 	m->rows = fixed_extent(&n->type, rank - (m->transposed ? 1 : 2));
 	m->columns = fixed_extent(&n->type, rank - (m->transposed ? 2 : 1));
 	/* a broadcast along its rows or columns is no matrix in memory */
-	return m->rows > 0 && m->columns > 0 &&
-	       m->rows == fixed_extent(&operand->type, rank - 2) &&
+	return m->rows > 0 && m->columns > 0 && m->rows == fixed_extent(&operand->type, rank - 2) &&
 	       m->columns == fixed_extent(&operand->type, rank - 1);
 }
 
@@ -273,6 +272,8 @@ static struct node *merge_rule(struct graph *to, const struct node *old, struct 
 		missed = "one product with the merged weights would cost more than the two";
 	else if (!(y = merged(to, &first, &second)))
 		missed = "the merged weights are too large to be computed here, or overflow";
+	if (y && !pass_allows(m->pass))
+		return NULL;
 	pass_remark(to, m->pass, m->pass->name, old->loc, missed);
 	to->at = old->loc;
 	return y;

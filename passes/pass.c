@@ -53,6 +53,13 @@ void pass_remark(struct graph *g, struct pass *pass, const char *rule, struct lo
 	PUSH(g->context->arena, pass->log->remarks, pass->log->n_remarks, remark);
 }
 
+bool pass_allows(struct pass *pass)
+{
+	bool allowed = !pass->limited || pass->left;
+	pass->left -= pass->limited && pass->left;
+	return allowed;
+}
+
 void pass_remark_note(struct graph *g, struct pass *pass, struct loc loc, const char *note)
 {
 	pass_remark(g, pass, pass->name, loc, NULL);
@@ -130,6 +137,8 @@ static bool run_pass(struct run *r, const struct pass_info *info)
 	if (!g || diag->errors != errors)
 		return false;
 	r->g = g;
+	struct pass_step done = {info->name, g, r->log->n_remarks};
+	PUSH(g->context->arena, r->log->steps, r->log->n_steps, done);
 	r->facts = (r->facts & info->keeps) | info->gives;
 	report(r, info, start);
 	return !r->options->verify || graph_verify(g);
@@ -200,6 +209,15 @@ struct graph *passes_run(struct graph *g, const struct pass_options *options)
 	struct pass_log log = {0};
 	struct run r = {g, 0, options, options->log ? options->log : &log, false};
 	return pipeline(&r) ? r.g : NULL;
+}
+
+struct graph *pass_again(const char *name, struct graph *g, uint32_t most, struct pass_log *log)
+{
+	struct pass pass = {.name = name, .log = log, .limited = true, .left = most};
+	for (int i = 0; i < PASS_COUNT; i++)
+		if (!strcmp(passes[i].name, name))
+			return passes[i].run(g, &pass);
+	return NULL;
 }
 
 struct graph *pass_by_name(const char *name, struct graph *g)

@@ -18,9 +18,18 @@ struct remark {
 	const char *note;   /* more about what was done; may be NULL */
 };
 
+/* A pass that has run. */
+struct pass_step {
+	const char *pass;
+	struct graph *graph; /* that it made */
+	uint32_t n_remarks;  /* made by it and all before it */
+};
+
 struct pass_log {
 	struct remark *remarks; /* in the graph's arena */
 	uint32_t n_remarks;
+	struct pass_step *steps; /* likewise */
+	uint32_t n_steps;
 };
 
 /* What to do, and what was done, for --remarks and statistics. */
@@ -44,6 +53,10 @@ struct graph *passes_run(struct graph *g, const struct pass_options *options);
 /* Runs one pass by name, and before it those that it needs (tests); NULL if there is none or after
  * a report. */
 struct graph *pass_by_name(const char *name, struct graph *g);
+/* Runs a pass again on the graph that it was given before, for `most` rewrites at most, to find the
+ * one that is wrong. Passes that decide for the whole graph at once do not mind the limit. NULL
+ * after a report. */
+struct graph *pass_again(const char *name, struct graph *g, uint32_t most, struct pass_log *log);
 /* Describes pass number i; false after the last. */
 struct pass_description {
 	const char *name, *help;
@@ -60,6 +73,8 @@ struct pass {
 	const char *name;
 	struct pass_log *log; /* never NULL */
 	bool strict;
+	bool limited;  /* pass_again */
+	uint32_t left; /* rewrites that are still allowed */
 	const struct norm_sample *samples;
 	uint32_t n_samples;
 };
@@ -71,6 +86,9 @@ typedef struct graph *pass_fn(struct graph *g, struct pass *pass);
 /* Adds a remark. `rule` and `missed` live for ever. */
 void pass_remark(struct graph *g, struct pass *pass, const char *rule, struct loc loc,
 		 const char *missed);
+
+/* Whether one more rewrite may be done; asked when it is found and before its remark. */
+bool pass_allows(struct pass *pass);
 
 /* Adds a remark about what was done, with a note that lives as long as the graph. */
 void pass_remark_note(struct graph *g, struct pass *pass, struct loc loc, const char *note);

@@ -191,7 +191,7 @@ static struct node *recognize_rule(struct graph *to, const struct node *old, str
 	if (!n && old->op != OP_div)
 		n = recognize_parameter(r, to, old, in);
 	to->at = old->loc;
-	if (!n || !type_equal(&n->type, &old->type))
+	if (!n || !type_equal(&n->type, &old->type) || !pass_allows(r->pass))
 		return NULL;
 	pass_remark(to, r->pass, r->pass->name, old->loc, NULL);
 	return n;

@@ -343,7 +343,7 @@ static struct node *simplify_once(struct simplify *s, struct graph *g, struct no
 		if (s->pass->strict && rules[i].accuracy != BIT)
 			continue;
 		struct node *better = apply(&rules[i], &m);
-		if (better) {
+		if (better && pass_allows(s->pass)) {
 			s->fired++;
 			pass_remark(g, s->pass, rules[i].name, n->loc, NULL);
 			return better;

@@ -152,7 +152,7 @@ static struct node *sink_rule(struct graph *to, const struct node *old, struct n
 		n = kind == KIND_norm	   ? sink_norm(to, old, in)
 		    : kind == KIND_softmax ? sink_softmax(to, old, in)
 					   : sink_reduce(to, old, in);
-	if (!n)
+	if (!n || !pass_allows(s->pass))
 		return NULL;
 	pass_remark(to, s->pass, s->pass->name, old->loc, NULL);
 	return build_reshape(to, n, old->type.rank, old->type.dim);

@@ -152,6 +152,8 @@ static struct node *threshold_rule(struct graph *to, const struct node *old, str
 		missed = "a scale is 0 or not a number: no threshold says the same";
 	else if (!(y = compare(to, old->op, &p, threshold, left)))
 		missed = "the new threshold would overflow, or varies along another axis";
+	if (y && !pass_allows(t->pass))
+		return NULL;
 	pass_remark(to, t->pass, t->pass->name, old->loc, missed);
 	to->at = old->loc;
 	return y;

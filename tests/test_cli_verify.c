@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "test_cli.h"
 
+#include <sys/stat.h>
+
 /* Writes NAME with y = OPERATOR(x, x). */
 static void write_model(struct place *place, const char *name, const char *operator)
 {
@@ -88,6 +90,61 @@ static void test_given_input(void **state)
 	assert_int_equal(run_normc(place, "verify", "a.onnx", "--input", "x=none.pb"), 5);
 }
 
+/* --reduce writes a part that fails by itself. */
+static void test_reduce(void **state)
+{
+	struct place *place = *state;
+	static char text[65536];
+	write_model(place, "a.onnx", "Mul");
+	write_model(place, "b.onnx", "Add");
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "a.onnx", "--reduce", "small"), 0);
+	assert_int_equal(read_file(place, "small/README.txt", text, sizeof text), -1);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--reduce", "small",
+				   "--dim", "N=2"),
+			 1);
+	assert_says(place->out, "reduced: 1 nodes in 'small'\n");
+	assert_true(read_file(place, "small/README.txt", text, sizeof text) > 0);
+	assert_says(text, "normc verify before.onnx after.onnx --input 'x=input_0.npy'\n");
+	assert_int_equal(run_normc(place, "verify", "small/before.onnx", "small/after.onnx",
+				   "--input", "x=small/input_0.npy"),
+			 1);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--reduce", "no/where",
+				   "--dim", "N=2"),
+			 5);
+	assert_int_equal(run_normc(place, "verify", "a.onnx", "b.onnx", "--reduce", "small"), 1);
+	assert_says(place->out, "reduced: give the unknown extents values");
+}
+
+static void mkdir_in(const struct place *place, const char *name)
+{
+	char path[1024];
+	path_in(place, name, path);
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+/* Folders of test cases; recorded inputs are used where made-up ones do not fit the model. */
+static void test_folders(void **state)
+{
+	struct place *place = *state;
+	const float value[6] = {1, 2, 3, 4, 5, 6};
+	struct bytes tensor;
+	make_tensor(&tensor, "x", value, 2);
+	mkdir_in(place, "cases");
+	mkdir_in(place, "cases/one");
+	mkdir_in(place, "cases/one/test_data_set_0");
+	mkdir_in(place, "cases/two");
+	write_model(place, "cases/one/model.onnx", "Mul");
+	write_file(place, "cases/one/test_data_set_0/input_0.pb", tensor.data, tensor.n);
+	write_file(place, "cases/two/model.onnx", "no model", 8);
+	assert_int_equal(run_normc(place, "verify", "cases/one"), 0);
+	assert_says(place->out, "pass one\n1 passed, 0 failed, 0 not applicable\n");
+	assert_int_equal(run_normc(place, "verify", "cases", "--quiet"), 1);
+	assert_says(place->out, "FAIL two: ");
+	assert_says(place->out, "1 passed, 1 failed, 0 not applicable\n");
+	assert_string_equal(place->err, "");
+	assert_int_equal(run_normc(place, "verify", "cases", "--report", "r.xml"), 2);
+}
+
 /* Inputs that neither model takes: a report, and no other one. */
 static void test_unusable_input(void **state)
 {
@@ -137,6 +194,8 @@ int main(void)
 			cmocka_unit_test_setup_teardown(test_seed, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_reports, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_given_input, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_reduce, place_new, place_free),
+			cmocka_unit_test_setup_teardown(test_folders, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_unusable_input, place_new, place_free),
 			cmocka_unit_test_setup_teardown(test_errors, place_new, place_free),
 	};

@@ -27,6 +27,14 @@ endforeach()
 run(${work}/build/app_compiler ${model})
 message(STATUS "${output}")
 
+# normc verify as tests of the application, with their reports.
+run(${CMAKE_CTEST_COMMAND} --test-dir ${work}/build --output-on-failure)
+file(READ ${work}/build/resnet_is_equal.xml right)
+file(READ ${work}/build/resnet_is_vit.xml wrong)
+if(right MATCHES "<failure" OR NOT right MATCHES "classname=\"rewrite[.]" OR NOT wrong MATCHES "<failure")
+	message(FATAL_ERROR "the reports are wrong:\n${right}${wrong}")
+endif()
+
 # The same by pkg-config.
 file(GLOB_RECURSE found ${root}/*/normc.pc)
 get_filename_component(folder ${found} DIRECTORY)
