@@ -65,10 +65,38 @@ static void call_lrn(const struct node *n, const struct tensor *const *in, struc
 										fabs(out->f[i]));
 }
 
+/* Roots of unity are not above 1, so that each error comes through whole at most.  The transform
+ * itself runs in fp64. */
+static void call_dft(const struct node *n, const struct tensor *const *in, struct tensor *out)
+{
+	const struct tensor *x = in[0];
+	const int64_t *ints = n->attr.call->ints;
+	int32_t axis = (int32_t)ints[0], last = x->rank - 1;
+	bool half = ints[1] && ints[2];
+	int64_t parts = x->dim[last], inner = extent_product(x, axis + 1, last);
+	int64_t given = half ? ints[3] / 2 + 1 : ints[3], extent = x->dim[axis];
+	double scale = ints[1] ? 1 / (double)ints[3] : 1;
+	for (int64_t at = 0; at < out->count; at++) {
+		int64_t i = at / out->dim[last];
+		int64_t start = i / inner / out->dim[axis] * extent * inner + i % inner;
+		double bound = 0;
+		for (int64_t k = 0; k < given && k < extent; k++)
+			for (int64_t part = 0; part < parts; part++) {
+				int64_t from = (start + k * inner) * parts + part;
+				bound += error_at(x, from) + 0x1p-48 * fabs(x->f[from]);
+			}
+		/* conjugates count again */
+		bound = scale * (half ? 2 : 1) * bound +
+			2 * bound_unit(out->elem) * fabs(out->f[at]);
+		out->bound[at] = bound_settle(out, at, bound);
+	}
+}
+
 static const struct {
 	const char *name;
 	call_rule *rule;
 } rules[] = {
+		{"dft", call_dft},
 		{"lrn", call_lrn},
 };
 

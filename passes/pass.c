@@ -188,8 +188,8 @@ static bool substitute(struct run *r)
 
 static bool pipeline(struct run *r)
 {
-	return step(r, PASS_simplify) && step(r, PASS_recognize) && step(r, PASS_sink) &&
-	       step(r, PASS_simplify) &&
+	return step(r, PASS_simplify) && step(r, PASS_recognize) && step(r, PASS_spectrum) &&
+	       step(r, PASS_spectrum_clamped) && step(r, PASS_sink) && step(r, PASS_simplify) &&
 	       step(r, PASS_fold_norm) && /* after sink, so that products and affine maps are
 					     neighbours */
 	       step(r, PASS_simplify) && step(r, PASS_cancel) &&

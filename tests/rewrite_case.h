@@ -2,7 +2,8 @@
  *
  * Each graph goes through the default passes.  The remarks say whether the rewrite fired.  Whatever
  * happened, the meaning stays: before and after agree in fp64 (the interpreter), and the compiled
- * graph lies within the running error bound of the one before (the float lane of verify).
+ * graph lies within the running error bound of the one before (the float lane of verify), or near
+ * it where that bound says nothing.
  */
 #ifndef NORMC_TEST_REWRITE_CASE_H
 #define NORMC_TEST_REWRITE_CASE_H
@@ -11,6 +12,9 @@
 #include "meaning.h"
 #include "parts.h"
 #include "verify.h"
+
+/* Of compiled results for which no useful bound is known. */
+static const double CASE_TOLERANCE = 1e-4;
 
 enum { MOST_CASE_PORTS = 8, CASE_EXTENT = 3 /* of symbols */ };
 
@@ -56,7 +60,9 @@ static inline void case_lane_5(struct bench *b, const struct graph *before, stru
 	for (uint32_t i = 0; i < before->n_outputs; i++) {
 		struct verify_case c = {.lane = LANE_FLOAT, .output = "y", .data = ""};
 		verify_compare(&report, c, &want[i], &got[i]);
-		if (report.cases[i].outcome != VERIFY_PASSED)
+		if (report.cases[i].outcome == VERIFY_NOT_APPLICABLE)
+			bench_equal(&got[i], &want[i], CASE_TOLERANCE);
+		else if (report.cases[i].outcome != VERIFY_PASSED)
 			fail_msg("%s (error %g of its bound)", report.cases[i].text,
 				 report.cases[i].ratio);
 	}
