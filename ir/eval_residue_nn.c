@@ -204,32 +204,63 @@ CHOSEN(pool_max)
 
 /* ---- softmax ---- */
 
-/* exp is unknown, but of -infinity it is 0. */
-static uint64_t exponential(const struct tensor *x, int64_t i)
+/* A row along the axis of a softmax. */
+struct row {
+	const struct tensor *x;
+	int64_t first, step, extent;
+	uint64_t less; /* minus its first finite element, so that a shift of all does not matter */
+};
+
+static int64_t row_at(const struct row *r, int64_t k)
 {
-	return isinf(x->f[i]) && x->f[i] < 0 ? 0 : residue_unknown(OP_exp, x->residue[i], 0);
+	return r->first + k * r->step;
+}
+
+static void find_reference(struct row *r)
+{
+	r->less = 0;
+	for (int64_t k = 0; k < r->extent; k++)
+		if (isfinite(r->x->f[row_at(r, k)])) {
+			r->less = residue_negative(r->x->residue[row_at(r, k)]);
+			return;
+		}
+}
+
+/* exp is unknown, but of -infinity it is 0. */
+static uint64_t exponential(const struct row *r, int64_t k)
+{
+	int64_t i = row_at(r, k);
+	double x = r->x->f[i];
+	if (!isfinite(x))
+		return x < 0 ? 0 : residue_unknown(OP_exp, r->x->residue[i], 0);
+	return residue_unknown(OP_exp, residue_sum(r->x->residue[i], r->less), 0);
+}
+
+static void softmax_row(const struct row *r, bool log, struct tensor *out)
+{
+	uint64_t sum = 0;
+	for (int64_t k = 0; k < r->extent; k++)
+		sum = residue_sum(sum, exponential(r, k));
+	uint64_t part = residue_inverse(sum),
+		 less = residue_sum(r->less, residue_negative(residue_unknown(OP_log, sum, 0)));
+	for (int64_t k = 0; k < r->extent; k++) {
+		int64_t i = row_at(r, k);
+		out->residue[i] = log ? residue_sum(r->x->residue[i], less)
+				      : residue_product(exponential(r, k), part);
+	}
 }
 
 RESIDUE(softmax)
 {
 	int32_t axis = n->attr.softmax->axis;
 	const struct tensor *x = in[0];
-	int64_t extent = x->dim[axis], inner = extent_product(x, axis + 1, x->rank);
+	struct row r = {.x = x, .extent = x->dim[axis]};
 	(void)e;
-	for (int64_t row = 0; x->count && row < x->count / extent; row++) {
-		int64_t first = row / inner * inner * extent + row % inner;
-		uint64_t sum = 0;
-		for (int64_t k = 0; k < extent; k++)
-			sum = residue_sum(sum, exponential(x, first + k * inner));
-		uint64_t log_sum = residue_negative(residue_unknown(OP_log, sum, 0));
-		uint64_t part = residue_inverse(sum);
-		for (int64_t k = 0; k < extent; k++) {
-			int64_t at = first + k * inner;
-			out->residue[at] =
-					n->attr.softmax->log
-							? residue_sum(x->residue[at], log_sum)
-							: residue_product(exponential(x, at), part);
-		}
+	r.step = extent_product(x, axis + 1, x->rank);
+	for (int64_t row = 0; x->count && row < x->count / r.extent; row++) {
+		r.first = row / r.step * r.step * r.extent + row % r.step;
+		find_reference(&r);
+		softmax_row(&r, n->attr.softmax->log, out);
 	}
 	return true;
 }

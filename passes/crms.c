@@ -221,7 +221,9 @@ static struct node *crms(struct graph *g, const struct node *norm, struct node *
 			build_reduce(g, OP_reduce_sum, build_binary(g, OP_mul, x, x), axes, true);
 	struct node *v = build_binary(g, OP_add, squares, build_binary(g, OP_mul, sum, sum));
 	v = build_binary(g, OP_div, v, build_number(g, x->type.elem, d));
-	v = build_binary(g, OP_add, v, build_number(g, x->type.elem, norm->attr.norm->epsilon));
+	/* rounded as a constant that knows what it stands for */
+	struct node *epsilon = build_number(g, NORMC_F64, norm->attr.norm->epsilon);
+	v = build_binary(g, OP_add, v, weights_now(g, build_cast(g, epsilon, x->type.elem)));
 	v = build_binary(g, OP_div, build_number(g, x->type.elem, 1), build_unary(g, OP_sqrt, v));
 	return build_cast(g, build_binary(g, OP_mul, x, v), elem);
 }

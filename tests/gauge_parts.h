@@ -4,7 +4,7 @@
 #ifndef NORMC_TEST_GAUGE_PARTS_H
 #define NORMC_TEST_GAUGE_PARTS_H
 
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { WIDTH = 6, ROWS = 3 };
 

@@ -101,17 +101,23 @@ static inline void test_rewrite_case(void **state)
 	bench_close(&opened);
 }
 
-static inline int run_rewrite_cases(const char *group, const struct rewrite_case *cases, size_t n)
+/* Runs `test` on each case of a table; cmocka's answer. */
+static inline int run_cases(const char *group, CMUnitTestFunction test,
+			    const struct rewrite_case *cases, size_t n)
 {
 	struct CMUnitTest *tests = calloc(n, sizeof *tests);
-	for (size_t i = 0; i < n; i++)
-		tests[i] = (struct CMUnitTest){cases[i].name, test_rewrite_case, NULL, NULL,
+	size_t positives = 0;
+	for (size_t i = 0; i < n; i++) {
+		tests[i] = (struct CMUnitTest){cases[i].name, test, NULL, NULL,
 					       (void *)(uintptr_t)&cases[i]};
+		positives += cases[i].fires;
+	}
+	print_message("%s: %zu positives, %zu near misses\n", group, positives, n - positives);
 	int failed = _cmocka_run_group_tests(group, tests, n, NULL, NULL);
 	free(tests);
 	return failed;
 }
 #define RUN_REWRITE_CASES(group, cases)                                                            \
-	run_rewrite_cases(group, cases, sizeof(cases) / sizeof *(cases))
+	run_cases(group, test_rewrite_case, cases, sizeof(cases) / sizeof *(cases))
 
 #endif

@@ -1,7 +1,7 @@
 /* Affine maps before products: a table of graphs in which all of them join weights, and of near
  * misses in which one must stay.
  */
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { WIDTH = 6, ROWS = 3 };
 
@@ -266,5 +266,5 @@ static const struct rewrite_case cases[] = {
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("absorb", cases);
+	return RUN_REWRITE_CASES("absorb", cases) | RUN_ALGEBRA_CASES("absorb", cases);
 }

@@ -1,7 +1,7 @@
 /* Streams without their last coordinate: a table of graphs whose norms become CRMSNorm, and of near
  * misses in which the stream keeps all coordinates.
  */
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { WIDTH = 6, ROWS = 3 };
 
@@ -462,5 +462,5 @@ static const struct rewrite_case cases[] = {
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("crms", cases);
+	return RUN_REWRITE_CASES("crms", cases) | RUN_ALGEBRA_CASES("crms", cases);
 }

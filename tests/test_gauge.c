@@ -284,5 +284,5 @@ static const struct rewrite_case cases[] = {
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("gauge", cases);
+	return RUN_REWRITE_CASES("gauge", cases) | RUN_ALGEBRA_CASES("gauge", cases);
 }

@@ -340,5 +340,5 @@ static const struct rewrite_case cases[] = {
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("gauge_misses", cases);
+	return RUN_REWRITE_CASES("gauge_misses", cases) | RUN_ALGEBRA_CASES("gauge_misses", cases);
 }

@@ -1,7 +1,7 @@
 /* Products of products, weights that are computed from constants, thresholds, sums before norms,
  * Hadamard matrices: tables of graphs on which the rewrites fire, and of near misses.
  */
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { WIDTH = 6, ROWS = 3, ORDER = 256 };
 
@@ -469,5 +469,5 @@ static const struct rewrite_case cases[] = {
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("merge", cases);
+	return RUN_REWRITE_CASES("merge", cases) | RUN_ALGEBRA_CASES("merge", cases);
 }

@@ -2,7 +2,7 @@
  * and of near misses in which none may.  Each graph keeps its meaning (the
  * interpreter, in fp64, and compiled), and each norm that keeps its mean says why.
  */
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { WIDTH = 6, ROWS = 3 };
 

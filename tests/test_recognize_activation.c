@@ -375,5 +375,5 @@ static const struct rewrite_case cases[] = {CASES(X)};
 int main(void)
 {
 	return RUN_REWRITE_CASES("recognize_activation", cases) |
-	       RUN_ALGEBRA_CASES("recognize_activation_algebra", cases);
+	       RUN_ALGEBRA_CASES("recognize_activation", cases);
 }

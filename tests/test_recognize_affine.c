@@ -327,5 +327,5 @@ static const struct rewrite_case cases[] = {
 int main(void)
 {
 	return RUN_REWRITE_CASES("recognize_affine", cases) |
-	       RUN_ALGEBRA_CASES("recognize_affine_algebra", cases);
+	       RUN_ALGEBRA_CASES("recognize_affine", cases);
 }

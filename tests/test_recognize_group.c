@@ -328,5 +328,5 @@ static const struct rewrite_case cases[] = {FORMS(X)};
 int main(void)
 {
 	return RUN_REWRITE_CASES("recognize_group", cases) |
-	       RUN_ALGEBRA_CASES("recognize_group_algebra", cases);
+	       RUN_ALGEBRA_CASES("recognize_group", cases);
 }

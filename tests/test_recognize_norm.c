@@ -456,5 +456,5 @@ static const struct rewrite_case cases[] = {FORMS(X)};
 int main(void)
 {
 	return RUN_REWRITE_CASES("recognize_norm", cases) |
-	       RUN_ALGEBRA_CASES("recognize_norm_algebra", cases);
+	       RUN_ALGEBRA_CASES("recognize_norm", cases);
 }

@@ -4,7 +4,7 @@
  */
 #include <math.h>
 
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { FILTERS = 6, CHANNELS = 4, KERNEL = 3, ALL_BUT_FILTERS = 14 };
 
@@ -122,8 +122,7 @@ static struct node *spectral(struct parameters *p)
 	struct node *u = part_weights(p->g, SHAPE(1, FILTERS));
 	struct node *v = part_weights(p->g, SHAPE(CHANNELS * KERNEL * KERNEL, 1));
 	struct node *sigma = build_matmul(p->g, build_matmul(p->g, u, w), v);
-	return scaled(p, binary(p, OP_div, p->v,
-				build_reshape(p->g, sigma, 0, sigma->type.dim)));
+	return scaled(p, binary(p, OP_div, p->v, build_reshape(p->g, sigma, 0, sigma->type.dim)));
 }
 
 /* A diagonal in front: rows get equal norms. */
@@ -249,5 +248,6 @@ static const struct rewrite_case cases[] = {
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("reparametrized", cases);
+	return RUN_REWRITE_CASES("reparametrized", cases) |
+	       RUN_ALGEBRA_CASES("reparametrized", cases);
 }

@@ -6,7 +6,7 @@
  */
 #include <math.h>
 
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 /* What the transforms are taken of. */
 enum of_what {
@@ -594,5 +594,5 @@ static const struct rewrite_case cases[] = {DONE(X_DONE) NEAR(X_NEAR) KEPT(X_KEP
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("spectrum", cases);
+	return RUN_REWRITE_CASES("spectrum", cases) | RUN_ALGEBRA_CASES("spectrum", cases);
 }

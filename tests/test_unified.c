@@ -2,7 +2,7 @@
  * statistics, which are constants.  Before products the first goes away and of the second the norm
  * of tokens is left; near misses keep their scales.
  */
-#include "rewrite_case.h"
+#include "algebra_case.h"
 
 enum { WIDTH = 6, ROWS = 3 };
 
@@ -225,5 +225,5 @@ static const struct rewrite_case cases[] = {
 
 int main(void)
 {
-	return RUN_REWRITE_CASES("unified", cases);
+	return RUN_REWRITE_CASES("unified", cases) | RUN_ALGEBRA_CASES("unified", cases);
 }
