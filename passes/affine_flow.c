@@ -35,7 +35,7 @@ struct flow flow_new(struct graph *g, struct pass *pass, bool norms)
 {
 	struct arena *arena = g->context->arena;
 	uint32_t n = g->n_nodes;
-	struct flow f = {.g = g, .pass = pass, .arena = arena, .n = n};
+	struct flow f = {.g = g, .pass = pass, .arena = arena, .n = n, .norms = norms};
 	f.own = arena_new(arena, struct affine, n + 1);
 	f.is_map = arena_new(arena, bool, n + 1);
 	f.operand = arena_new(arena, uint32_t, n + 1);
@@ -133,7 +133,7 @@ const char *flow_place(struct flow *f, const char *before, const struct node *n,
 
 /* ---- the end ---- */
 
-/* A bias of a product, as it should be: it only moves. */
+/* A bias of a product that maps behind it went into: it stays one. */
 static bool is_bias(const struct flow *f, const struct node *n)
 {
 	const struct affine *own = &f->own[n->id];
@@ -145,7 +145,7 @@ void flow_remark(struct flow *f, const char *not_found)
 {
 	for (uint32_t i = 0; i < f->n; i++) {
 		const struct node *n = f->g->nodes[i];
-		if (f->gone[i] && !is_bias(f, n))
+		if (f->gone[i] && (f->norms || !is_bias(f, n)))
 			pass_remark(f->g, f->pass, f->pass->name, n->loc, NULL);
 		else if (n->op == OP_norm && !f->gone[i] && f->is_map[i])
 			pass_remark(f->g, f->pass, f->pass->name, n->loc,

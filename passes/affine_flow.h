@@ -25,6 +25,7 @@ struct flow {
 	uint32_t n; /* nodes to look at; weights that are computed come behind them */
 	/* by id */
 	struct affine *own; /* what the node does if it is a map */
+	bool norms;	    /* maps go forwards, parameters of norms too; else backwards */
 	bool *is_map;	    /* that might go */
 	uint32_t *operand;  /* of the map */
 	bool *inner;	    /* part of a rectifier */

@@ -15,10 +15,12 @@ static double terms_of(const struct node *n)
 {
 	double count = 1;
 	if (n->op == OP_reduce_sum) {
-		for (int32_t i = 0; i < n->in[0]->type.rank; i++)
+		for (int32_t i = 0; i < n->in[0]->type.rank; i++) {
+			int64_t extent = fixed_extent(&n->in[0]->type, i);
 			if (n->attr.axes->mask >> i & 1)
-				count *= (double)fixed_extent(&n->in[0]->type, i);
-		return count > 0 ? count : 0;
+				count *= extent > 0 ? (double)extent : 0;
+		}
+		return count;
 	}
 	const struct attr_pool *p = n->attr.pool;
 	for (int32_t i = 0; i < p->spatial; i++) {

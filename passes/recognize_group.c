@@ -97,8 +97,9 @@ struct node *recognize_group(struct recognize *r, struct graph *g, const struct 
 	/* over everything, or over the last of three axes: nothing says that these are channels */
 	if (!groups || (leading == 1 && (groups == 1 || rank < 4)))
 		return NULL;
-	if (rank == 2 && dim_is(x->type.dim[1], groups))
-		return NULL; /* of single elements */
+	/* of single elements, or rows that a product flattened and a norm has apart */
+	if (rank == 2 && (dim_is(x->type.dim[1], groups) || groups == 1))
+		return NULL;
 	struct attr_norm attr;
 	struct norm_operands operands = {NULL};
 	memcpy(&attr, norm->attr.norm, sizeof attr);

@@ -198,6 +198,40 @@ static struct node *map_before_pooling(struct graph *g)
 	return convolve(g, build_pool(g, OP_pool_max, scaled(g, channels(g)), &pool), 0, 1);
 }
 
+/* A sum of how many elements is not known: neither one unknown extent nor two say so. */
+static struct node *sum_over_unknown(struct graph *g, int32_t unknown)
+{
+	struct type t = type_fixed(g->context, NORMC_F32, 4, (const int64_t[]){2, WIDTH, 5, 5});
+	static const char *const name[2] = {"H", "W"};
+	for (int32_t i = 0; i < unknown; i++)
+		t.dim[2 + i] = dim_symbol(g->context->dims,
+					  (struct symbol){.name = name[i], .index = 2 + i});
+	struct node *x = build_unary(g, OP_tanh, graph_input(g, "x", &t));
+	return part_linear(g, build_reduce(g, OP_reduce_sum, shifted(g, x), 12, false), 4);
+}
+
+static struct node *shift_before_sum(struct graph *g)
+{
+	return sum_over_unknown(g, 0);
+}
+
+static struct node *shift_before_sum_over_width(struct graph *g)
+{
+	return sum_over_unknown(g, 1);
+}
+
+static struct node *shift_before_sum_over_both(struct graph *g)
+{
+	return sum_over_unknown(g, 2);
+}
+
+/* A bias that leaves its product is told like any other map. */
+static struct node *bias_before_sum(struct graph *g)
+{
+	struct node *x = shifted(g, part_conv(g, channels(g), (struct part_conv){WIDTH, 2, 0, 1}));
+	return part_linear(g, build_reduce(g, OP_reduce_sum, x, 12, false), 4);
+}
+
 static struct node *weights_overflow(struct graph *g)
 {
 	double large[WIDTH] = {1, 1, 3e38, 1, 1, 1};
@@ -251,6 +285,12 @@ static const struct rewrite_case cases[] = {
 		{"chain_of_maps", chain_of_maps, "absorb", true, NULL, no_map},
 		{"scale_before_padding", scale_before_padding, "absorb", true, NULL, no_map},
 		{"shared_weights", shared_weights, "absorb", true, NULL, no_map},
+		{"shift_before_sum", shift_before_sum, "absorb", true, NULL, no_map},
+		{"bias_before_sum", bias_before_sum, "absorb", true, NULL, NULL},
+		{"shift_before_sum_over_width", shift_before_sum_over_width, "absorb", false, NULL,
+		 a_map},
+		{"shift_before_sum_over_both", shift_before_sum_over_both, "absorb", false, NULL,
+		 a_map},
 		{"map_is_output", map_is_output, "absorb", false, NULL, a_map},
 		{"other_reader", other_reader, "absorb", false, NULL, a_map},
 		{"nonlinear_between", nonlinear_between, "absorb", false, NULL, a_map},
