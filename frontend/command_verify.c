@@ -156,8 +156,15 @@ static bool evaluate(struct verification *v, enum verify_data data, struct tenso
 					 v->index_limit, v->scratch};
 	struct eval_request how = {EVAL_EXACT, symbols, v->scratch};
 	use_given_extents(v);
-	return verify_inputs(g, &request, symbols, in) && use_given(v, symbols, in) &&
-	       eval_bounds(g, how, in, want);
+	if (!verify_inputs(g, &request, symbols, in) || !use_given(v, symbols, in))
+		return false;
+	if (data == DATA_WHOLE) /* without a doubt, or not at all */
+		return eval_bounds(g, how, in, want);
+	const struct graph *after = v->after;
+	int64_t *others = arena_new(v->scratch, int64_t, after->context->dims->n_symbols + 1);
+	struct verify_side sides[2] = {{v->scratch, g, symbols, in},
+				       {v->scratch, after, others, in}};
+	return verify_symbols(after, in, others) && verify_reference(&sides[0], &sides[1], want);
 }
 
 static void scratch_renew(struct verification *v)

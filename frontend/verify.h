@@ -84,6 +84,20 @@ bool verify_inputs(const struct graph *g, const struct verify_request *request, 
 /* The values of a graph's symbols for given inputs. */
 bool verify_symbols(const struct graph *g, const struct tensor *in, int64_t *symbols);
 
+/* A graph and its inputs. */
+struct verify_side {
+	struct arena *arena; /* for the evaluation */
+	const struct graph *graph;
+	const int64_t *symbols;
+	const struct tensor *in;
+};
+
+/* What the outputs of `before` are, in its arena, with the bounds of the float lane: rounding in
+ * either formula may be to blame for a difference, so that both graphs' bounds are added, unless
+ * `after` has a coarser element type than `before`, which is a difference by itself. */
+bool verify_reference(const struct verify_side *before, const struct verify_side *after,
+		      struct tensor *want);
+
 /* Compares one output with what eval_bounds gives for it. */
 void verify_compare(struct verify_report *r, struct verify_case start, const struct tensor *want,
 		    const struct tensor *got);
@@ -91,12 +105,6 @@ void verify_compare(struct verify_report *r, struct verify_case start, const str
 /* The algebra lane.  `decisive`: a difference is a failure, because computed constants know what
  * they stand for (context.exact) or there are none (below); else it may come from constants that
  * were rounded when they were computed, and the lane does not apply. */
-struct verify_side {
-	struct arena *arena; /* for the evaluation */
-	const struct graph *graph;
-	const int64_t *symbols;
-	const struct tensor *in;
-};
 bool verify_algebra(struct verify_report *r, const struct verify_side *before,
 		    const struct verify_side *after, bool decisive);
 

@@ -364,7 +364,13 @@ static unsigned judge(const struct subject *s, const struct graph *after)
 		struct eval_request how = {EVAL_ROUND, NULL, arena};
 		assert_true(eval_graph(after, how, s->in[data], got));
 		struct verify_case c = {.lane = data == DATA_WHOLE ? LANE_EXACT : LANE_FLOAT};
-		verify_compare(&report, c, &s->want[data][0], &got[0]);
+		struct verify_side sides[2] = {{arena, s->before, NULL, s->in[data]},
+					       {arena, after, NULL, s->in[data]}};
+		struct tensor both[MOST_PORTS];
+		if (data != DATA_WHOLE)
+			assert_true(verify_reference(&sides[0], &sides[1], both));
+		verify_compare(&report, c, data == DATA_WHOLE ? &s->want[data][0] : &both[0],
+			       &got[0]);
 	}
 	struct verify_side sides[2] = {{arena, s->before, NULL, s->in[DATA_NORMAL]},
 				       {arena, after, NULL, s->in[DATA_NORMAL]}};

@@ -54,7 +54,10 @@ static void judge(struct pool *p, const struct graph *wrong, struct tensor *in, 
 	double difference = 0;
 	struct eval_request exact = {EVAL_EXACT, p->m->size, arena};
 	struct eval_request round = {EVAL_ROUND, p->m->size, arena};
-	assert_true(eval_bounds(p->m->g, exact, in, want) && eval_graph(wrong, exact, in, got));
+	struct verify_side sides[2] = {{arena, p->m->g, p->m->size, in},
+				       {arena, wrong, p->m->size, in}};
+	assert_true(verify_reference(&sides[0], &sides[1], want) &&
+		    eval_graph(wrong, exact, in, got));
 	for (uint32_t i = 0; i < wrong->n_outputs; i++)
 		for (int64_t k = 0; k < want[i].count; k++) {
 			double a = is_float(&want[i]) ? want[i].f[k] : (double)want[i].i[k];
@@ -125,7 +128,12 @@ static uint32_t compare_kind(struct equal *e, enum verify_data data)
 	struct eval_request exact = {EVAL_EXACT, e->symbols, arena};
 	struct eval_request round = {EVAL_ROUND, e->symbols, arena};
 	assert_true(verify_inputs(g, &request, e->symbols, e->in));
-	assert_true(eval_bounds(g, exact, e->in, want));
+	struct verify_side sides[2] = {{arena, g, e->symbols, e->in},
+				       {arena, e->after, e->symbols, e->in}};
+	if (data == DATA_WHOLE)
+		assert_true(eval_bounds(g, exact, e->in, want));
+	else
+		assert_true(verify_reference(&sides[0], &sides[1], want));
 	if (e->program)
 		compiled_run(&(struct compiled_call){e->program, 1, e->in, got, arena});
 	else
@@ -138,8 +146,6 @@ static uint32_t compare_kind(struct equal *e, enum verify_data data)
 	}
 	if (data != DATA_NORMAL)
 		return 1;
-	struct verify_side sides[2] = {{arena, g, e->symbols, e->in},
-				       {arena, e->after, e->symbols, e->in}};
 	assert_true(verify_algebra(&e->report, &sides[0], &sides[1], !g->context->inexact));
 	return 2;
 }
