@@ -140,7 +140,7 @@ LLVMValueRef emit_slot(struct emit *e, LLVMTypeRef type)
 	return LLVMBuildAlloca(e->entry, type, "");
 }
 
-/* ---- extents and buffers: computed in the entry block ---- */
+/* ---- extents and scratch: computed in the entry block ---- */
 
 static LLVMValueRef frame_field(struct emit *e, size_t offset, LLVMTypeRef type)
 {
@@ -226,35 +226,6 @@ LLVMValueRef emit_dim(struct emit *e, const struct dim *d)
 	return v;
 }
 
-LLVMValueRef emit_buffer(struct emit *e, uint32_t number)
-{
-	const struct buffer *b = &e->p->buffers[number];
-	if (e->buffer[number])
-		return e->buffer[number];
-	LLVMValueRef base, offset = NULL;
-	switch (b->kind) {
-	case BUFFER_WEIGHT:
-		base = frame_field(e, offsetof(struct normc_frame, weights), e->t.ptr);
-		offset = emit_i64(e, (int64_t)e->p->weights[b->index].offset);
-		break;
-	case BUFFER_WORK:
-		base = frame_field(e, offsetof(struct normc_frame, workspace), e->t.ptr);
-		offset = emit_dim(e, b->offset);
-		break;
-	default: {
-		bool in = b->kind == BUFFER_INPUT;
-		size_t field = in ? offsetof(struct normc_frame, inputs)
-				  : offsetof(struct normc_frame, outputs);
-		LLVMValueRef list = frame_field(e, field, e->t.ptr), at = emit_i64(e, b->index);
-		base = LLVMBuildLoad2(e->entry, e->t.ptr,
-				      LLVMBuildGEP2(e->entry, e->t.ptr, list, &at, 1, ""), "");
-	}
-	}
-	if (offset && !is_number(offset, 0))
-		base = LLVMBuildGEP2(e->entry, e->t.i8, base, &offset, 1, "");
-	return e->buffer[number] = base;
-}
-
 LLVMValueRef emit_scratch(struct emit *e)
 {
 	/* the stride between threads is written into the frame's caller by the runtime: scratch +
@@ -292,7 +263,7 @@ LLVMValueRef emit_runtime(struct emit *e, const char *name, LLVMTypeRef result, 
 
 void emit_fail(struct emit *e, LLVMValueRef status)
 {
-	LLVMValueRef args[3] = {e->frame, LLVMConstInt(e->t.i32, e->outer_number, 0), status};
+	LLVMValueRef args[3] = {e->frame, emit_kernel_number(e), status};
 	emit_runtime(e, "normc_rt_fail", e->t.none, args, 3);
 }
 

@@ -1,7 +1,9 @@
 /* Private to codegen/: what emitters share.
  *
- * A kernel becomes one function `void (frame, task, thread)`.  Its entry block computes extents and
- * buffer addresses on demand (emit_dim, emit_buffer), so these may be asked for anywhere.  Values
+ * A kernel becomes one function `void (frame, task, thread, table)`.  Its entry block computes
+ * extents and buffer addresses on demand (emit_dim, emit_buffer), so these may be asked for
+ * anywhere.  Kernels of one shape share a function: what differs between them, and that is only
+ * where their buffers are and which number they have, comes from the table (argument.c).  Values
  * are emitted for one index, or for `lanes` consecutive indices of one loop dimension at once as an
  * LLVM vector; all arithmetic builders work for both.
  */
@@ -24,6 +26,15 @@ struct known_values {
 	uint32_t n;
 };
 
+/* The table of a kernel: what each slot holds, and its value in the function being emitted. */
+struct arguments {
+	struct argument {
+		int64_t what; /* a buffer's number, or -1: the kernel's */
+		LLVMValueRef value;
+	} * slot;
+	uint32_t n;
+};
+
 struct emit {
 	const struct program *p;
 	const char *prefix; /* of the names of its functions */
@@ -38,14 +49,13 @@ struct emit {
 	/* the function being emitted */
 	const struct kernel *kernel;
 	uint32_t kernel_number;
-	uint32_t outer_number; /* of the outermost program's kernel */
-	LLVMValueRef function, frame, task, thread;
+	LLVMValueRef function, frame, task, thread, table;
+	struct arguments arguments;
 	struct dim_value {
 		LLVMValueRef value;
 		uint32_t function;
-	} *dim; /* by dim id; valid in function number `function` */
+	} * dim; /* by dim id; valid in function number `function` */
 	uint32_t n_dim, function_number;
-	LLVMValueRef *buffer; /* by buffer */
 	struct known_values known;
 };
 
@@ -58,6 +68,7 @@ struct schedule {
 struct compiled_kernel {
 	LLVMValueRef function; /* NULL: nothing to do */
 	LLVMValueRef scratch;  /* i64 (frame): bytes that a call needs, or NULL */
+	struct arguments arguments;
 	struct schedule schedule;
 	const struct compiled *region[2]; /* NULL: none */
 };
@@ -79,6 +90,12 @@ LLVMValueRef emit_field(struct emit *e, LLVMValueRef base, size_t offset);
 const struct compiled *compile_program(struct emit *e, const struct program *p, const char *prefix);
 /* Bytes of scratch memory that a thread needs for the program, regions included. */
 LLVMValueRef compiled_scratch(struct emit *e, const struct compiled *c);
+
+/* ---- argument.c ---- */
+LLVMValueRef emit_buffer(struct emit *e, uint32_t number); /* address */
+LLVMValueRef emit_kernel_number(struct emit *e);	   /* i32: for failures */
+/* In the run function: fills in the table of a kernel. */
+void pass_arguments(struct emit *e, uint32_t kernel, const struct arguments *a, LLVMValueRef table);
 
 /* ---- loop space: the dimensions that loops run over (space.c) ---- */
 
@@ -135,7 +152,6 @@ LLVMValueRef emit_i64(const struct emit *e, int64_t x);
 LLVMValueRef emit_real(const struct emit *e, LLVMTypeRef type, double x);
 LLVMValueRef emit_splat(const struct emit *e, LLVMValueRef scalar, int32_t lanes);
 LLVMValueRef emit_dim(struct emit *e, const struct dim *d);
-LLVMValueRef emit_buffer(struct emit *e, uint32_t buffer); /* address */
 LLVMValueRef emit_scratch(struct emit *e); /* this thread's; schedule.scratch bytes */
 /* i64, folding 0, and 1 in products */
 LLVMValueRef emit_add(const struct emit *e, LLVMValueRef a, LLVMValueRef b);

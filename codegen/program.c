@@ -28,8 +28,8 @@ LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result
 	/* LLVM's time would grow with the square of a function that holds all kernels */
 	add_attribute(e, "noinline");
 	if (target_machine(e->target).vector == 16) {
-		LLVMAttributeRef wide = LLVMCreateStringAttribute(
-				e->llvm, "prefer-vector-width", 19, "512", 3);
+		LLVMAttributeRef wide = LLVMCreateStringAttribute(e->llvm, "prefer-vector-width",
+								  19, "512", 3);
 		LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex, wide);
 	}
 	LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(e->llvm, e->function, "entry");
@@ -38,7 +38,7 @@ LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result
 	LLVMPositionBuilderBefore(e->entry, LLVMBuildBr(e->entry, body));
 	LLVMPositionBuilderAtEnd(e->b, body);
 	e->function_number++;
-	memset(e->buffer, 0, (e->p->n_buffers + 1) * sizeof *e->buffer);
+	e->arguments = (struct arguments){NULL, 0};
 	return e->function;
 }
 
@@ -100,15 +100,42 @@ static const struct compiled *compile_region(struct emit *e, uint32_t number, in
 	const char *part = r ? "else" : "then";
 	const char *prefix = arena_printf(e->context->arena, "%s.%u.%s", e->prefix, number, part);
 	e->inner = true;
-	if (!outer.inner)
-		e->outer_number = number;
 	const struct compiled *c = compile_program(e, p, prefix);
 	e->inner = outer.inner;
 	e->p = outer.p;
 	e->prefix = outer.prefix;
-	e->buffer = outer.buffer;
 	e->known = outer.known;
 	return c;
+}
+
+/* Of equal functions LLVM keeps the name that sorts first; the zeros make that the first
+ * kernel's. */
+static const char *kernel_name(struct emit *e, uint32_t number, const char *what)
+{
+	int digits = snprintf(NULL, 0, "%u", e->p->n_kernels);
+	return arena_printf(e->context->arena, "%s.%0*u.%s", e->prefix, digits, number, what);
+}
+
+/* Opens a function that equal ones may take the place of. */
+static LLVMValueRef begin_shared(struct emit *e, const char *name, LLVMTypeRef result,
+				 LLVMTypeRef *params, unsigned n)
+{
+	LLVMValueRef function = function_begin(e, name, result, params, n);
+	LLVMSetLinkage(function, LLVMInternalLinkage);
+	LLVMSetUnnamedAddress(function, LLVMGlobalUnnamedAddr);
+	e->frame = LLVMGetParam(function, 0);
+	return function;
+}
+
+enum { KERNEL_PARAMETERS = 4 };
+
+/* Type of normc_kernel. */
+static LLVMTypeRef kernel_type(struct emit *e, LLVMTypeRef params[KERNEL_PARAMETERS])
+{
+	params[0] = e->t.ptr;
+	params[1] = params[2] = e->t.i64;
+	params[3] = e->t.ptr;
+	return LLVMFunctionType(e->t.none, params, KERNEL_PARAMETERS, 0);
 }
 
 static struct compiled_kernel compile_kernel(struct emit *e, uint32_t number)
@@ -122,22 +149,19 @@ static struct compiled_kernel compile_kernel(struct emit *e, uint32_t number)
 			return c;
 	e->kernel = k;
 	e->kernel_number = number;
-	if (!e->inner)
-		e->outer_number = number;
-	const char *name = arena_printf(e->context->arena, "%s.%u.%s", e->prefix, number, k->name);
-	LLVMTypeRef params[3] = {e->t.ptr, e->t.i64, e->t.i64};
-	c.function = function_begin(e, name, e->t.none, params, 3);
-	LLVMSetLinkage(c.function, LLVMInternalLinkage);
-	e->frame = LLVMGetParam(c.function, 0);
+	const char *name = kernel_name(e, number, k->name);
+	LLVMTypeRef params[KERNEL_PARAMETERS];
+	kernel_type(e, params);
+	c.function = begin_shared(e, name, e->t.none, params, KERNEL_PARAMETERS);
 	e->task = LLVMGetParam(c.function, 1);
 	e->thread = LLVMGetParam(c.function, 2);
+	e->table = LLVMGetParam(c.function, 3);
 	emit_body(e, &c);
+	c.arguments = e->arguments;
 	LLVMBuildRetVoid(e->b);
 	if (k->root->op == OP_call && call_has_scratch(k->root)) {
-		name = arena_printf(e->context->arena, "%s.%u.scratch", e->prefix, number);
-		c.scratch = function_begin(e, name, e->t.i64, params, 1);
-		LLVMSetLinkage(c.scratch, LLVMInternalLinkage);
-		e->frame = LLVMGetParam(c.scratch, 0);
+		name = kernel_name(e, number, "scratch");
+		c.scratch = begin_shared(e, name, e->t.i64, params, 1);
 		LLVMBuildRet(e->b, emit_call_scratch(e, k->root));
 	}
 	return c;
@@ -152,30 +176,44 @@ static void mark(struct emit *e, uint32_t kernel)
 		emit_runtime(e, "normc_rt_mark", e->t.none, args, 2);
 }
 
+/* A table on the stack that fits every kernel. */
+static LLVMValueRef table_for(struct emit *e, const struct compiled_kernel *c)
+{
+	uint32_t most = 1;
+	for (uint32_t i = 0; i < e->p->n_kernels; i++)
+		if (c[i].arguments.n > most)
+			most = c[i].arguments.n;
+	return emit_slot(e, LLVMArrayType2(e->t.i64, most));
+}
+
+static void run_kernel(struct emit *e, const struct compiled_kernel *c, LLVMValueRef table)
+{
+	LLVMTypeRef params[KERNEL_PARAMETERS], type = kernel_type(e, params);
+	LLVMValueRef direct[] = {e->frame, emit_i64(e, 0), emit_i64(e, 0), table};
+	LLVMValueRef parallel[] = {e->frame, c->function, emit_dim(e, c->schedule.tasks), table};
+	if (dim_is(c->schedule.tasks, 1))
+		LLVMBuildCall2(e->b, type, c->function, direct, 4, "");
+	else
+		emit_runtime(e, "normc_rt_parallel", e->t.none, parallel, 4);
+}
+
 static LLVMValueRef emit_run(struct emit *e, const struct compiled_kernel *c)
 {
 	const char *name = arena_printf(e->context->arena, "%s.run", e->prefix);
-	LLVMTypeRef params[3] = {e->t.ptr, e->t.i64, e->t.i64},
-		    kernel = LLVMFunctionType(e->t.none, params, 3, 0);
-	LLVMSetLinkage(function_begin(e, name, e->t.i32, params, 1), LLVMInternalLinkage);
-	e->frame = LLVMGetParam(e->function, 0);
+	LLVMTypeRef param = e->t.ptr;
+	LLVMValueRef run = begin_shared(e, name, e->t.i32, &param, 1), table = table_for(e, c);
 	e->kernel = NULL;
 	for (uint32_t i = 0; i < e->p->n_kernels; i++) {
 		mark(e, i);
 		if (!c[i].function)
 			continue;
-		LLVMValueRef direct[3] = {e->frame, emit_i64(e, 0), emit_i64(e, 0)};
-		LLVMValueRef parallel[3] = {e->frame, c[i].function,
-					    emit_dim(e, c[i].schedule.tasks)};
-		if (dim_is(c[i].schedule.tasks, 1))
-			LLVMBuildCall2(e->b, kernel, c[i].function, direct, 3, "");
-		else
-			emit_runtime(e, "normc_rt_parallel", e->t.none, parallel, 3);
+		pass_arguments(e, i, &c[i].arguments, table);
+		run_kernel(e, &c[i], table);
 	}
 	mark(e, e->p->n_kernels);
 	LLVMValueRef status = emit_field(e, e->frame, offsetof(struct normc_frame, status));
 	LLVMBuildRet(e->b, LLVMBuildLoad2(e->b, e->t.i32, status, ""));
-	return e->function;
+	return run;
 }
 
 const struct compiled *compile_program(struct emit *e, const struct program *p, const char *prefix)
@@ -185,7 +223,6 @@ const struct compiled *compile_program(struct emit *e, const struct program *p, 
 	struct compiled_kernel *kernel = arena_new(a, struct compiled_kernel, p->n_kernels + 1);
 	e->p = p;
 	e->prefix = prefix;
-	e->buffer = arena_new(a, LLVMValueRef, p->n_buffers + 1);
 	e->known.n = 0;
 	e->known.node = arena_new(a, const struct node *, p->graph->n_nodes + 8);
 	e->known.value = arena_new(a, LLVMValueRef, p->graph->n_nodes + 8);

@@ -67,6 +67,8 @@ static struct inner inner_begin(struct emit *e, uint32_t n_in, uint32_t n_out)
 	LLVMBuildMemCpy(e->b, r.frame, 8, e->frame, 8, size);
 	LLVMBuildStore(e->b, emit_buffer(e, r.region->workspace),
 		       emit_field(e, r.frame, offsetof(struct normc_frame, workspace)));
+	LLVMBuildStore(e->b, emit_kernel_number(e),
+		       emit_field(e, r.frame, offsetof(struct normc_frame, outer_kernel)));
 	LLVMBuildStore(e->b, r.inputs,
 		       emit_field(e, r.frame, offsetof(struct normc_frame, inputs)));
 	LLVMBuildStore(e->b, r.outputs,

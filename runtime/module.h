@@ -11,15 +11,18 @@
 
 #include "normc.h"
 
-#define NORMC_ABI 2
+#define NORMC_ABI 3
 
 struct normc_frame;
 struct normc_pool;
 struct normc_profile;
 
 /* One task of a kernel.  Tasks of a kernel are independent; how many there are depends on shapes
- * only, never on the number of threads.  `thread` < frame->threads picks the scratch memory. */
-typedef void normc_kernel(struct normc_frame *frame, int64_t task, int64_t thread);
+ * only, never on the number of threads.  `thread` < frame->threads picks the scratch memory.
+ * `table` is generated code's own: what else the kernel's function must know, since kernels of one
+ * shape share one. */
+typedef void normc_kernel(struct normc_frame *frame, int64_t task, int64_t thread,
+			  const void *table);
 
 /* All that generated code gets.  64-byte aligned: workspace, scratch, weights. */
 struct normc_frame {
@@ -35,7 +38,7 @@ struct normc_frame {
 	int32_t threads;              /* at least 1 */
 	int32_t status;               /* enum normc_status; set by normc_rt_fail */
 	int32_t failed_kernel;        /* position in the descriptor, for the message */
-	int32_t reserved;
+	int32_t outer_kernel;         /* in a region's own frame: the kernel that runs it */
 };
 
 /* Results of normc_module.sizes, in bytes unless said otherwise. */
@@ -106,8 +109,10 @@ struct normc_module {
 
 /* ---- called by generated code ---- */
 
-/* Runs kernel(frame, task, thread) for every task in [0, tasks), on frame->pool if there is one. */
-void normc_rt_parallel(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks);
+/* Runs kernel(frame, task, thread, table) for every task in [0, tasks), on frame->pool if there is
+ * one. */
+void normc_rt_parallel(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks,
+		       const void *table);
 /* Notes the first failure of a run, in kernel number `kernel`; NORMC_OK is none.  Any thread may
  * call it. */
 void normc_rt_fail(struct normc_frame *frame, int32_t kernel, int32_t status);

@@ -35,6 +35,7 @@ struct pool {
 	normc_kernel *kernel;
 	struct normc_frame *frame;
 	int64_t tasks;
+	const void *table;
 	_Alignas(64) _Atomic uint64_t state; /* chunks in the upper half, next chunk in the lower */
 	_Alignas(64) _Atomic uint32_t done;
 	_Alignas(64) atomic_int sleepers;
@@ -87,7 +88,7 @@ static void work(struct pool *pool, int64_t thread)
 		first = chunk * each + (chunk < rest ? chunk : rest);
 		last = first + each + (chunk < rest);
 		for (int64_t task = first; task < last && !failed(pool->frame); task++)
-			pool->kernel(pool->frame, task, thread);
+			pool->kernel(pool->frame, task, thread, pool->table);
 		atomic_fetch_add(&pool->done, 1);
 		state = atomic_load(&pool->state);
 	}
@@ -131,13 +132,15 @@ static void wake_workers(struct pool *pool)
 	pthread_mutex_unlock(&pool->mutex);
 }
 
-static void run_alone(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks)
+static void run_alone(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks,
+		      const void *table)
 {
 	for (int64_t task = 0; task < tasks && !failed(frame); task++)
-		kernel(frame, task, 0);
+		kernel(frame, task, 0, table);
 }
 
-static void pool_parallel(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks)
+static void pool_parallel(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks,
+			  const void *table)
 {
 	struct pool *pool = (struct pool *)frame->pool;
 	int64_t chunks = (int64_t)(pool->workers + 1) * CHUNKS_PER_THREAD;
@@ -146,6 +149,7 @@ static void pool_parallel(struct normc_frame *frame, normc_kernel *kernel, int64
 	pool->kernel = kernel;
 	pool->frame = frame;
 	pool->tasks = tasks;
+	pool->table = table;
 	atomic_store(&pool->done, 0);
 	atomic_store(&pool->state, (uint64_t)chunks << 32);
 	/* both sides order "publish, then look": a worker cannot fall asleep over work it did not
@@ -161,12 +165,13 @@ static void pool_parallel(struct normc_frame *frame, normc_kernel *kernel, int64
 	}
 }
 
-void normc_rt_parallel(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks)
+void normc_rt_parallel(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks,
+		       const void *table)
 {
 	if (frame->pool && tasks > 1)
-		frame->pool->parallel(frame, kernel, tasks);
+		frame->pool->parallel(frame, kernel, tasks, table);
 	else
-		run_alone(frame, kernel, tasks);
+		run_alone(frame, kernel, tasks, table);
 }
 
 void normc_rt_fail(struct normc_frame *frame, int32_t kernel, int32_t status)

@@ -9,7 +9,8 @@
 #define NORMC_THREAD_LIMIT 1024
 
 struct normc_pool {
-	void (*parallel)(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks);
+	void (*parallel)(struct normc_frame *frame, normc_kernel *kernel, int64_t tasks,
+			 const void *table);
 };
 
 struct normc_profile {

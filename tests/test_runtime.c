@@ -83,7 +83,7 @@ static void twice_flops(const int64_t *symbols, double *flops)
 }
 
 /* Goes through scratch and workspace, to have them checked by the sanitizers. */
-static void twice_kernel(struct normc_frame *frame, int64_t task, int64_t thread)
+static void twice_kernel(struct normc_frame *frame, int64_t task, int64_t thread, const void *table)
 {
 	const float *x = frame->inputs[0];
 	float *y = frame->outputs[0], *kept = (float *)frame->workspace;
@@ -91,6 +91,7 @@ static void twice_kernel(struct normc_frame *frame, int64_t task, int64_t thread
 	int64_t rows = frame->symbols[0], times = frame->symbols[1];
 
 	assert_true(thread < frame->threads);
+	assert_ptr_equal(table, &model);
 	for (int64_t i = task * SPLIT * COLUMNS;
 	     i < (task + 1) * SPLIT * COLUMNS && i < rows * COLUMNS; i++) {
 		scratch[0] = x[i];
@@ -108,7 +109,7 @@ static int32_t twice_run(struct normc_frame *frame)
 	assert_int_equal((uintptr_t)frame->scratch % 64, 0);
 	assert_int_equal(frame->scratch_bytes, 64);
 	normc_rt_mark(frame, 0);
-	normc_rt_parallel(frame, twice_kernel, (frame->symbols[0] + SPLIT - 1) / SPLIT);
+	normc_rt_parallel(frame, twice_kernel, (frame->symbols[0] + SPLIT - 1) / SPLIT, &model);
 	normc_rt_mark(frame, 1);
 	return frame->status;
 }
