@@ -4,7 +4,7 @@
  * floats is compiled for the target, and the registers that its assembly names give the answer,
  * also for processors that are newer than this file.  The C interface of LLVM cannot tell whether a
  * processor's name is known (LLVM itself warns on stderr and goes on with the oldest processor),
- * hence the lists of names below.
+ * hence the lists of names below.  The same goes for tiles, which no ordinary code makes use of.
  */
 #include "target.h"
 
@@ -37,6 +37,9 @@ static const char aarch64_names[] =
 		" neoverse-n1 neoverse-n2 neoverse-n3 neoverse-v1 neoverse-v2 neoverse-v3"
 		" oryon-1 saphira thunderx thunderx2t99 thunderx3t110 tsv110 ";
 
+/* Those of x86_names with AMX for bf16. */
+static const char tile_names[] = " emeraldrapids graniterapids graniterapids-d sapphirerapids ";
+
 static void initialise_once(void)
 {
 	LLVMInitializeAllTargetInfos();
@@ -64,18 +67,20 @@ static bool same_architecture(const char *a, const char *b)
 	return n == strcspn(b, "-") && !strncmp(a, b, n);
 }
 
+static bool is_listed(const char *names, const char *cpu)
+{
+	char word[64];
+	int n = snprintf(word, sizeof word, " %s ", cpu);
+	return n > 2 && (size_t)n < sizeof word && !strchr(cpu, ' ') && strstr(names, word);
+}
+
 /* Whether LLVM knows the processor; true where there is no list. */
 static bool known_name(const char *triple, const char *cpu)
 {
 	bool x86 = begins(triple, "x86_64");
 	bool arm = begins(triple, "aarch64") || begins(triple, "arm64");
-	char word[64];
-	int n = snprintf(word, sizeof word, " %s ", cpu);
 
-	if (!x86 && !arm)
-		return true;
-	return n > 2 && (size_t)n < sizeof word && !strchr(cpu, ' ') &&
-	       strstr(x86 ? x86_names : aarch64_names, word);
+	return (!x86 && !arm) || is_listed(x86 ? x86_names : aarch64_names, cpu);
 }
 
 /* Operations that become calls where the machine has no instruction: a conversion from half
@@ -124,18 +129,18 @@ static LLVMMemoryBufferRef sample_assembly(LLVMTargetMachineRef machine, const c
 	return text;
 }
 
-static void find_facts(struct target *target)
+static void find_facts(struct target *target, bool tiles)
 {
-	struct machine facts = {4, begins(target->triple, "x86_64") ? 16 : 32};
+	struct machine facts = {.vector = 4, .vectors = begins(target->triple, "x86_64") ? 16 : 32};
 	LLVMMemoryBufferRef buffer = sample_assembly(target->machine, target->triple);
 	target->facts = facts;
 	if (!buffer)
 		return;
 	const char *text = LLVMGetBufferStart(buffer); /* ends with NUL */
 	if (facts.vectors == 16 && strstr(text, "zmm"))
-		facts = (struct machine){16, 32};
+		facts = (struct machine){.vector = 16, .vectors = 32, .tiles = tiles};
 	else if (facts.vectors == 16 && strstr(text, "ymm"))
-		facts = (struct machine){8, 16};
+		facts = (struct machine){.vector = 8, .vectors = 16};
 	target->facts = facts;
 	target->half = !strstr(text, "hfsf2") && !strstr(text, "h2f");
 	target->rounding = !strstr(text, "roundeven");
@@ -181,9 +186,10 @@ static LLVMTargetRef find_target(struct diag *diag, const char *triple)
 	return NULL;
 }
 
-/* The machine of a target, whose strings stay the caller's; NULL after a report. */
+/* The machine of a target, whose strings stay the caller's, and whether it has tiles; NULL after a
+ * report. */
 static LLVMTargetMachineRef make_machine(struct diag *diag, const struct codegen_options *options,
-					 const char *triple)
+					 const char *triple, bool *tiles)
 {
 	LLVMTargetRef found = find_target(diag, triple);
 	LLVMTargetMachineRef machine = NULL;
@@ -198,6 +204,8 @@ static LLVMTargetMachineRef make_machine(struct diag *diag, const struct codegen
 	if (!machine)
 		diag_error(diag, (struct loc){0}, NORMC_USAGE, "LLVM makes no code for target '%s'",
 			   triple);
+	*tiles = begins(triple, "x86_64") &&
+		 (strstr(features, "+amx-bf16") || is_listed(tile_names, cpu));
 	LLVMDisposeMessage(cpu);
 	LLVMDisposeMessage(features);
 	return machine;
@@ -208,7 +216,8 @@ struct target *target_new(struct diag *diag, const struct codegen_options *optio
 	target_initialise();
 	char *triple = options->triple ? LLVMNormalizeTargetTriple(options->triple)
 				       : LLVMGetDefaultTargetTriple();
-	LLVMTargetMachineRef machine = make_machine(diag, options, triple);
+	bool tiles = false;
+	LLVMTargetMachineRef machine = make_machine(diag, options, triple, &tiles);
 	struct target *target = machine ? calloc(1, sizeof *target) : NULL;
 
 	if (!target) {
@@ -226,7 +235,7 @@ struct target *target_new(struct diag *diag, const struct codegen_options *optio
 	target->elf = !strstr(triple, "darwin") && !strstr(triple, "macos") &&
 		      !strstr(triple, "ios") && !strstr(triple, "windows") &&
 		      !strstr(triple, "wasm");
-	find_facts(target);
+	find_facts(target, tiles);
 	if (LLVMPointerSize(target->layout) == 8 &&
 	    LLVMByteOrder(target->layout) == LLVMLittleEndian)
 		return target;

@@ -20,10 +20,11 @@ enum {
 	MODEL = COMPILE | RUN | BENCH | INSPECT | OPT | VERIFY
 };
 
-/* COUNT: a whole number from 1.  The last ones are paths (output.h): of a file that is written;
- * MAYBE: the same, but only behind '=', and "" without one; of a file that is read; READS: of
- * several, as NAME=FILE or FILE; of a folder that is made when it is needed. */
-enum kind { FLAG, TEXT, TEXTS, WHOLE, COUNT, REAL, WRITTEN, MAYBE, READ, READS, FOLDER };
+/* COUNT: a whole number from 1.  CHOICE: the position of one of the words that the value shows.
+ * The last ones are paths (output.h): of a file that is written; MAYBE: the same, but only behind
+ * '=', and "" without one; of a file that is read; READS: of several, as NAME=FILE or FILE; of a
+ * folder that is made when it is needed. */
+enum kind { FLAG, TEXT, TEXTS, WHOLE, COUNT, REAL, CHOICE, WRITTEN, MAYBE, READ, READS, FOLDER };
 
 struct option {
 	const char *name;
@@ -57,6 +58,9 @@ static const struct option options[] = {
 		 "native (default), x86-64-v3, x86-64-v4, or a name of LLVM's"},
 		{"target", 0, "TRIPLE", COMPILE | INSPECT, TEXT, FIELD(target),
 		 "the machine to compile for, such as aarch64-linux-gnu; default: this one"},
+		{"precision", 0, "f32|f32-strict|bf16x3|bf16", (MODEL & ~OPT) | CHECK, CHOICE,
+		 FIELD(precision),
+		 "how f32 matrices are multiplied; f32 (default): as exactly, by any units"},
 		{"threads", 't', "N", RUN | CHECK | BENCH | VERIFY, WHOLE, FIELD(threads),
 		 "threads of a run; default: 0, one per processor (check: 1)"},
 		{"interpret", 0, NULL, RUN | CHECK, FLAG, FIELD(interpret),
@@ -320,6 +324,19 @@ static bool read_number(const struct option *o, const char *text, double *number
 	       (*number < 1e9 && floor(*number) == *number && *number >= (o->kind == COUNT));
 }
 
+/* The position of a word among those that o->value lists; -1: it is none of them. */
+static int32_t find_choice(const struct option *o, const char *word)
+{
+	const char *at = o->value;
+	for (int32_t i = 0; *at; i++) {
+		size_t n = strcspn(at, "|");
+		if (n == strlen(word) && !strncmp(at, word, n))
+			return i;
+		at += n + (at[n] == '|');
+	}
+	return -1;
+}
+
 static enum normc_status use_path(struct settings *s, struct named_path path)
 {
 	struct named_path *used = realloc(s->used, ((size_t)s->n_used + 1) * sizeof *used);
@@ -369,6 +386,12 @@ static enum normc_status set_option(struct settings *s, const struct option *o, 
 			return complain(NORMC_USAGE, "--%s takes a %snumber%s, not '%s'", o->name,
 					o->kind == REAL ? "" : "whole ",
 					o->kind == COUNT ? " from 1" : "", value);
+		break;
+	case CHOICE:
+		*(int32_t *)field = find_choice(o, value);
+		if (*(int32_t *)field < 0)
+			return complain(NORMC_USAGE, "--%s takes %s, not '%s'", o->name, o->value,
+					value);
 		break;
 	case MAYBE:
 		*(const char **)field = value ? value : "";

@@ -27,6 +27,7 @@ struct settings {
 	struct norm_sample *samples; /* from --calibrate */
 	uint32_t n_samples;
 	const char *html;
+	int32_t precision; /* enum normc_precision */
 	bool verify, time_passes;
 	bool interpret, interpret_rewritten;
 	bool profile, json, graph, kernels, quiet;

@@ -19,6 +19,7 @@ struct normc_options settings_options(const struct settings *s)
 			.passes = s->passes,
 			.profile = s->profile,
 			.memory_limit = (size_t)s->memory << 20,
+			.precision = s->precision,
 	};
 }
 
@@ -112,10 +113,10 @@ static enum normc_status check_library(const struct settings *s, const char *pat
 		return complain(NORMC_USAGE,
 				"'%s' is compiled already: the interpreter takes the ONNX file",
 				path);
-	if (s->cpu || s->passes || s->dump_after)
+	if (s->cpu || s->passes || s->dump_after || s->precision)
 		return complain(NORMC_USAGE,
-				"'%s' is compiled already: give --cpu, --passes and --dump-after "
-				"to `normc compile`",
+				"'%s' is compiled already: give --cpu, --precision, --passes and "
+				"--dump-after to `normc compile`",
 				path);
 	return NORMC_OK;
 }

@@ -46,7 +46,12 @@ static bool lower(struct compile *c)
 	c->target = target_new(&c->diag, &c->codegen);
 	if (!c->target)
 		return false;
+	if (c->options.precision < NORMC_PRECISION_F32 ||
+	    c->options.precision > NORMC_PRECISION_BF16)
+		return diag_error(&c->diag, (struct loc){0}, NORMC_USAGE,
+				  "there is no precision number %d", (int)c->options.precision);
 	struct machine machine = target_machine(c->target);
+	machine.precision = (enum normc_precision)c->options.precision;
 	c->program = program_new(c->graph, &machine);
 	return c->program;
 }

@@ -102,6 +102,8 @@ struct program {
 struct machine {
 	int32_t vector;	 /* f32 lanes of a vector: 16, 8 or 4 */
 	int32_t vectors; /* vector registers: 32 or 16 */
+	bool tiles;	 /* it has AMX: products of bf16 matrices in registers of 16x64 bytes */
+	enum normc_precision precision;
 };
 
 /* Floating-point operations of a node (a multiply-add counts 2). */

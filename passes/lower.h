@@ -73,6 +73,10 @@ struct tile_choice {
 	int32_t rows, vectors;
 };
 struct tile_choice choose_tile(const struct tile_problem *problem, const struct machine *machine);
+/* Fills in k->panels of a product or convolution whose operand 0 has its view; `b`: the layout of
+ * operand 1. */
+void place_panels(struct program *p, struct kernel *k, const struct layout *b,
+		  const struct machine *machine);
 
 bool place(struct program *p, struct layout *const *layout, const struct groups *groups,
 	   const struct machine *machine);

@@ -183,6 +183,16 @@ const struct normc_profile_entry *normc_session_profile(struct normc_session *se
 
 struct normc_model; /* a checked ONNX model; calls on one model wait for each other */
 
+/* How f32 products of matrices and convolutions are computed, where a machine multiplies bf16
+ * matrices faster than it multiplies and adds f32 numbers.  Elsewhere all are
+ * NORMC_PRECISION_STRICT. */
+enum normc_precision {
+	NORMC_PRECISION_F32,    /* bf16 numbers, three for each f32: errors as those of f32 */
+	NORMC_PRECISION_STRICT, /* f32 multiply-adds only */
+	NORMC_PRECISION_BF16X3, /* two bf16 numbers for each f32, three products: 16 bits */
+	NORMC_PRECISION_BF16    /* rounded to one bf16 number: 8 bits */
+};
+
 struct normc_options {
 	size_t size;              /* sizeof(struct normc_options) */
 	const char *cpu;          /* "native", "x86-64-v3", ... ; NULL: native */
@@ -195,6 +205,7 @@ struct normc_options {
 	const char *passes;
 	int32_t profile;          /* not 0: code that keeps times per kernel */
 	size_t memory_limit;      /* bytes beyond the mapped file, without LLVM's; 0: 8 GiB */
+	int32_t precision;        /* enum normc_precision */
 };
 
 /* Reads and checks a model.  External data is opened only beneath the model's folder.  Of `options`

@@ -298,6 +298,19 @@ static void test_targets(void **state)
 			 2);
 }
 
+static void test_precisions(void **state)
+{
+	static const char *const name[] = {"f32", "f32-strict", "bf16x3", "bf16"};
+	struct place *place = *state;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--precision",
+					   name[i]),
+				 0);
+	assert_int_equal(run_normc(place, "compile", "m.onnx", "-o", "a.o", "--precision", "bf16x"),
+			 2);
+	assert_says(place->err, "bf16x");
+}
+
 static void test_mistakes(void **state)
 {
 	struct place *place = *state;
@@ -381,6 +394,7 @@ int main(void)
 			cmocka_unit_test_setup_teardown(test_weights_beside, compile_setup,
 							place_free),
 			cmocka_unit_test_setup_teardown(test_targets, compile_setup, place_free),
+			cmocka_unit_test_setup_teardown(test_precisions, compile_setup, place_free),
 			cmocka_unit_test_setup_teardown(test_mistakes, compile_setup, place_free),
 			cmocka_unit_test_setup_teardown(test_inspect, compile_setup, place_free),
 			cmocka_unit_test_setup_teardown(test_remarks, place_new, place_free),
