@@ -31,7 +31,7 @@ struct arguments {
 	struct argument {
 		int64_t what; /* a buffer's number, or -1: the kernel's */
 		LLVMValueRef value;
-	} * slot;
+	} *slot;
 	uint32_t n;
 };
 
@@ -54,7 +54,7 @@ struct emit {
 	struct dim_value {
 		LLVMValueRef value;
 		uint32_t function;
-	} * dim; /* by dim id; valid in function number `function` */
+	} *dim; /* by dim id; valid in function number `function` */
 	uint32_t n_dim, function_number;
 	struct known_values known;
 };

@@ -82,7 +82,8 @@ static LLVMValueRef call_block(struct emit *e, const struct node *n, bool shapes
 			emit_slot(e, LLVMArrayType2(e->t.i64, (sizeof(struct normc_call) + 7) / 8));
 	for (uint32_t i = 0; i < n->n_in; i++)
 		put_arg(e, emit_element(e, arg, in, emit_i64(e, i)), &n->in[i]->type,
-			shapes_only || node_is_absent(n->in[i]) ? NULL : &e->p->view[n->in[i]->id]);
+			shapes_only || node_is_absent(n->in[i]) ? NULL
+								: &e->p->view[n->in[i]->id]);
 	for (uint32_t i = 0; i < a->n_out; i++)
 		put_arg(e, emit_element(e, arg, out, emit_i64(e, i)), &a->out[i],
 			shapes_only ? NULL : &e->kernel->result[i]);

@@ -28,8 +28,8 @@ LLVMValueRef function_begin(struct emit *e, const char *name, LLVMTypeRef result
 	/* LLVM's time would grow with the square of a function that holds all kernels */
 	add_attribute(e, "noinline");
 	if (target_machine(e->target).vector == 16) {
-		LLVMAttributeRef wide = LLVMCreateStringAttribute(e->llvm, "prefer-vector-width",
-								  19, "512", 3);
+		LLVMAttributeRef wide = LLVMCreateStringAttribute(
+				e->llvm, "prefer-vector-width", 19, "512", 3);
 		LLVMAddAttributeAtIndex(e->function, LLVMAttributeFunctionIndex, wide);
 	}
 	LLVMBasicBlockRef entry = LLVMAppendBasicBlockInContext(e->llvm, e->function, "entry");
