@@ -84,7 +84,7 @@ static void test_shared(void **state)
 static void test_long_chain(void **state)
 {
 	struct bench *b = *state;
-	const struct machine machine = {8, 16};
+	const struct machine machine = {.vector = 8, .vectors = 16};
 	struct type t = type_fixed(&b->context, NORMC_F32, 1, (const int64_t[]){4});
 	struct graph *g = graph_new(&b->context, "g");
 	struct node *x = graph_input(g, "x", &t);
@@ -99,7 +99,7 @@ static void test_long_chain(void **state)
 static void test_huge(void **state)
 {
 	struct bench *b = *state;
-	const struct machine machine = {8, 16};
+	const struct machine machine = {.vector = 8, .vectors = 16};
 	struct graph *g = parsed(b, "graph \"g\"\n"
 				    "%0 = input \"x\" : f32[35184372088832,4]\n"
 				    "%1 = neg %0 : f32[35184372088832,4]\n"
